@@ -134,9 +134,9 @@ def test_an_incomplete_restore_is_found(own: Database[Any], mongodb_url: str) ->
 
 
 def test_the_probe_collection_is_reported_and_dropped(mongodb_url: str) -> None:
-    said = CliRunner().invoke(cli, ["doctor", "--help"], env={"COLUMNS": "200"}).stdout
-    assert "doctor_" in said
-    assert "changes nothing" not in said
+    output = CliRunner().invoke(cli, ["doctor", "--help"], env={"COLUMNS": "200"}).stdout
+    assert "doctor_" in output
+    assert "changes nothing" not in output
     name = f"pos_doctor_{secrets.token_hex(4)}"
     assert set(diagnosed(MONGODB_URL=mongodb_url, DATABASE_NAME=name)[1]) - {"open files"} == {"store"}
     with temporary_client(mongodb_url) as client:

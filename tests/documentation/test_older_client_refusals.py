@@ -35,7 +35,7 @@ async def final(shop: Shop) -> httpx.Response:
     return await shop.http.put(f"{address}?status=Completed")
 
 
-async def converted_otherwise(shop: Shop) -> httpx.Response:
+async def converted_differently(shop: Shop) -> httpx.Response:
     estimate = await shop.estimate()
     await shop.convert(estimate["estimate_id"], payment_mode="Cash")
     path = f"/api/estimates/{estimate['estimate_id']}/convert-to-order"
@@ -48,8 +48,8 @@ async def elsewhere(shop: Shop) -> httpx.Response:
 
 
 def from_a_page(method: str, path: str, **headers: str) -> Send:
-    said = {"Origin": "https://shop.elsewhere.example", **headers}
-    return lambda shop: shop.http.request(method, path, headers=said)
+    page_headers = {"Origin": "https://shop.elsewhere.example", **headers}
+    return lambda shop: shop.http.request(method, path, headers=page_headers)
 
 
 def sent(text: str) -> Send:
@@ -79,7 +79,7 @@ REQUESTS: Final[dict[str, Send]] = {
     ),
     "a new status for a Cancelled or Refunded order": final,
     "an unknown status": lambda shop: shop.http.put("/api/orders/ORDER-1/status?status=Shipped"),
-    "a second, different conversion of an estimate": converted_otherwise,
+    "a second, different conversion of an estimate": converted_differently,
     "a `pdf_url` of another site": elsewhere,
     "an upload that is not a PDF or exceeds 2 MiB": lambda shop: upload(shop, b"PK"),
     "a message to an invalid phone number": lambda shop: shop.http.post(
@@ -126,7 +126,7 @@ async def test_request_is_rejected_as_documented(open_shop: OpenShop, what: str,
     assert (answer.status_code, answer.json()["code"]) == table()[what]
     assert isinstance(answer.json()["detail"], str)
     after = (await shop.get("/api/orders/separate"))["summary"]
-    assert after == before or send in (final, converted_otherwise)
+    assert after == before or send in (final, converted_differently)
 
 
 async def test_foreign_web_page_cannot_read_a_list(open_shop: OpenShop) -> None:

@@ -38,11 +38,11 @@ def groups_of(journal: Journal) -> list[list[Command]]:
     groups: list[list[Command]] = []
     run = journal._transaction.run
 
-    async def noted(commands: Sequence[Command], *rest: Any) -> Any:
+    async def note(commands: Sequence[Command], *rest: Any) -> Any:
         groups.append(list(commands))
         return await run(commands, *rest)
 
-    journal._transaction.run = noted  # type: ignore[method-assign,assignment]
+    journal._transaction.run = note  # type: ignore[method-assign,assignment]
     return groups
 
 
@@ -57,18 +57,18 @@ def bytes_of(group: Sequence[Command]) -> int:
 async def test_groups_of_large_and_of_small_commands_alternate(shop: Shop) -> None:
     journal = journal_of(shop)
     groups = groups_of(journal)
-    larges = [large() for _ in range(40)]
-    smalls = [sale() for _ in range(30)]
-    mixed: list[Command] = [*larges[:20], *smalls, *larges[20:]]
+    large_tasks = [large() for _ in range(40)]
+    small_tasks = [sale() for _ in range(30)]
+    mixed: list[Command] = [*large_tasks[:20], *small_tasks, *large_tasks[20:]]
     await asyncio.gather(*(journal.submit(command) for command in mixed))
     assert all(len(kinds_of(group)) == 1 for group in groups)
     assert all(bytes_of(group) <= LARGE_GROUP_BYTES or len(group) == 1 for group in groups)
     # All small commands came before the second group of large ones, and each size kept its order.
-    place = next(index for index, group in enumerate(groups) if smalls[-1] in group)
+    place = next(index for index, group in enumerate(groups) if small_tasks[-1] in group)
     assert place <= 1
     done = [command for group in groups for command in group]
-    assert [command for command in done if command in larges] == larges
-    assert [command for command in done if command in smalls] == smalls
+    assert [command for command in done if command in large_tasks] == large_tasks
+    assert [command for command in done if command in small_tasks] == small_tasks
     await journal.close()
 
 
@@ -96,14 +96,14 @@ async def test_documents_that_commands_read_count_for_the_size_of_a_group(shop: 
         else ReplaceEstimate(each.document_id, SHORT_DRAFT)
         for each in estimates
     ]
-    smalls = [sale() for _ in range(10)]
-    outcomes = await asyncio.gather(*(journal.submit(command) for command in [*tiny, *smalls]))
+    small_tasks = [sale() for _ in range(10)]
+    outcomes = await asyncio.gather(*(journal.submit(command) for command in [*tiny, *small_tasks]))
     assert len(outcomes) == 34
     # The first try checks their sizes; from then on no group is too large.
     most = LARGE_GROUP_BYTES // bytes_of(estimates[:1])
     assert [len(group) for group in groups[1:] if tiny[0] in group or tiny[-1] in group] != []
-    assert all(len(group) <= most for group in groups[1:] if not set(map(id, group)) & set(map(id, smalls)))
-    last_small = max(index for index, group in enumerate(groups) if smalls[-1] in group)
+    assert all(len(group) <= most for group in groups[1:] if not set(map(id, group)) & set(map(id, small_tasks)))
+    last_small = max(index for index, group in enumerate(groups) if small_tasks[-1] in group)
     assert last_small < len(groups) - 3
     await journal.close()
 
@@ -176,11 +176,11 @@ async def test_a_slow_sender_of_a_large_body_does_not_block_others(open_shop: Op
     """Slow clients occupy all places for large bodies, and a fast client is still served."""
     shop = await open_shop()
     ids = [(await shop.estimate())["estimate_id"] for _ in range(5)]
-    content, let_go = orjson.dumps(LONG), asyncio.Event()
+    content, released = orjson.dumps(LONG), asyncio.Event()
 
     async def slowly() -> Any:
         yield content[:100_000]
-        await let_go.wait()
+        await released.wait()
         yield content[100_000:]
 
     headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
@@ -191,5 +191,5 @@ async def test_a_slow_sender_of_a_large_body_does_not_block_others(open_shop: Op
     await asyncio.sleep(0)
     quick: httpx.Response = await shop.http.put(f"/api/estimates/{ids[4]}", content=content, headers=headers)
     assert quick.status_code == 200, quick.text
-    let_go.set()
+    released.set()
     assert {answer.status_code for answer in await asyncio.gather(*slow)} == {200}

@@ -84,7 +84,7 @@ async def test_a_cart_with_a_new_timestamp_is_the_same_sale_for_ten_minutes(open
 @pytest.mark.parametrize(
     "changes",
     [
-        {"customer_name": "Somebody Else"},
+        {"customer_name": "Another Customer"},
         {"customer_phone": "999"},
         {"items": [CART[0], line(51.0, id=CART[1]["id"])]},
         {"items": [CART[0]]},

@@ -18,7 +18,7 @@ from tests.support.shop import OpenShop, Shop
 
 SALE = "/api/orders/create-sale"
 ESTIMATE = "/api/estimates/create"
-FINE = "2026-12-01T10:20:30.123456"
+PRECISE = "2026-12-01T10:20:30.123456"
 CART = [line(id=1_790_000_000_001), line(50.0, id=1_790_000_000_002)]
 COARSE = (
     *("", " ", "2026-12-01", "2026-12-01T10:20", "2026-12-01T10:20:30", "2026-12-01 10:20:30", "2026-12-01T10:20:30Z"),
@@ -59,7 +59,7 @@ async def test_with_a_coarse_timestamp_the_cart_identifies_the_sale(shop: Shop, 
 @pytest.mark.parametrize(
     ("stamp", "again"),
     [
-        (FINE, FINE),
+        (PRECISE, PRECISE),
         ("2026-12-01T10:20:30.1", "2026-12-01T10:20:30.100"),
         ("2026-12-01 10:20:30.123", "2026-12-01T10:20:30.123000"),
         ("2026-12-01T10:20:30.5+05:30", "2026-12-01T04:50:30.500Z"),
@@ -72,32 +72,32 @@ async def test_a_timestamp_with_fractions_identifies_a_sale_in_any_notation(shop
 
 
 #: The same content in several notations.
-MEANT = sale_body([line(50.0, 2)], discount=0.0, created_at=FINE)
-WRITTEN = {
-    "numbers as integers": json.dumps(MEANT).replace("50.0", "50").replace("100.0", "100"),
-    "numbers with an exponent": json.dumps(MEANT).replace("50.0", "5e1").replace("100.0", "1e2"),
-    "numbers with zeros": json.dumps(MEANT).replace("50.0", "50.000").replace("100.0", "100.00"),
-    "null for what is left out": {**MEANT, "amount_paid": None, "payment_mode": None},
-    "an unknown member": {**MEANT, "tip": None, "till": 7},
-    "a default written out": {**MEANT, "amount_paid": 100.0, "payment_mode": "Cash"},
-    "another order of members": dict(reversed(MEANT.items())),
-    "another order in a line": {**MEANT, "items": [dict(reversed(MEANT["items"][0].items()))]},
-    "a blank around a text": {**MEANT, "customer_name": f" {MEANT['customer_name']} "},
-    "noise of a float": {**MEANT, "total": 100.00000000000001, "subtotal": 99.99999999999999},
+CONTENT = sale_body([line(50.0, 2)], discount=0.0, created_at=PRECISE)
+NOTATIONS = {
+    "numbers as integers": json.dumps(CONTENT).replace("50.0", "50").replace("100.0", "100"),
+    "numbers with an exponent": json.dumps(CONTENT).replace("50.0", "5e1").replace("100.0", "1e2"),
+    "numbers with zeros": json.dumps(CONTENT).replace("50.0", "50.000").replace("100.0", "100.00"),
+    "null for what is left out": {**CONTENT, "amount_paid": None, "payment_mode": None},
+    "an unknown member": {**CONTENT, "tip": None, "till": 7},
+    "a default written out": {**CONTENT, "amount_paid": 100.0, "payment_mode": "Cash"},
+    "another order of members": dict(reversed(CONTENT.items())),
+    "another order in a line": {**CONTENT, "items": [dict(reversed(CONTENT["items"][0].items()))]},
+    "a blank around a text": {**CONTENT, "customer_name": f" {CONTENT['customer_name']} "},
+    "noise of a float": {**CONTENT, "total": 100.00000000000001, "subtotal": 99.99999999999999},
     "a default of a line left out": {
-        **MEANT,
-        "items": [{n: v for n, v in MEANT["items"][0].items() if n != "discount"}],
+        **CONTENT,
+        "items": [{n: v for n, v in CONTENT["items"][0].items() if n != "discount"}],
     },
-    "an escaped character": json.dumps(MEANT).replace("Test Customer", "Test\\u0020Customer"),
-    "blanks between": json.dumps(MEANT, indent=2),
+    "an escaped character": json.dumps(CONTENT).replace("Test Customer", "Test\\u0020Customer"),
+    "blanks between": json.dumps(CONTENT, indent=2),
 }
 
 
 @pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "till-1"}], ids=["by its stamp", "by its key"])
-@pytest.mark.parametrize("written", WRITTEN.values(), ids=list(WRITTEN))
-async def test_a_retry_in_another_notation_is_the_same_sale(shop: Shop, written: Any, key: dict[str, str]) -> None:
-    first = await post(shop, SALE, MEANT, **key)
-    again = await post(shop, SALE, written, **key)
+@pytest.mark.parametrize("notation", NOTATIONS.values(), ids=list(NOTATIONS))
+async def test_a_retry_in_another_notation_is_the_same_sale(shop: Shop, notation: Any, key: dict[str, str]) -> None:
+    first = await post(shop, SALE, CONTENT, **key)
+    again = await post(shop, SALE, notation, **key)
     assert is_replay(again), again.text
     assert again.text == first.text
     assert await count(shop) == 1
@@ -121,15 +121,15 @@ async def test_a_retry_of_a_cart_in_another_notation_is_the_same_sale(shop: Shop
     ],
 )
 async def test_other_content_under_the_same_key_is_refused(shop: Shop, changes: dict[str, Any]) -> None:
-    await post(shop, SALE, MEANT, **{"Idempotency-Key": "till-1"})
-    refused = await post(shop, SALE, {**MEANT, **changes}, **{"Idempotency-Key": "till-1"})
+    await post(shop, SALE, CONTENT, **{"Idempotency-Key": "till-1"})
+    refused = await post(shop, SALE, {**CONTENT, **changes}, **{"Idempotency-Key": "till-1"})
     assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
     assert await count(shop) == 1
 
 
 @pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "till-1"}], ids=["by its estimate", "by its key"])
 @pytest.mark.parametrize(
-    ("said", "again"),
+    ("body", "again"),
     [
         ({}, {"payment_mode": "Cash"}),
         ({"payment_mode": "Cash"}, None),
@@ -139,10 +139,10 @@ async def test_other_content_under_the_same_key_is_refused(shop: Shop, changes: 
     ],
 )
 async def test_a_conversion_in_another_notation_is_the_same(
-    shop: Shop, said: Any, again: Any, key: dict[str, str]
+    shop: Shop, body: Any, again: Any, key: dict[str, str]
 ) -> None:
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
-    first = await post(shop, path, said, **key)
+    first = await post(shop, path, body, **key)
     second = await post(shop, path, "" if again is None else again, **key)
     assert is_replay(second), second.text
     assert second.text == first.text
@@ -161,7 +161,7 @@ async def test_a_second_conversion_is_refused_with_the_existing_order(shop: Shop
 
 
 async def test_a_customer_in_another_notation_is_created_once(shop: Shop) -> None:
-    body = {"name": "Asha", "created_at": FINE}
+    body = {"name": "Asha", "created_at": PRECISE}
     for key in ({}, {"Idempotency-Key": "till-1"}):
         first = await post(shop, "/api/customers/create", body, **key)
         again = await post(shop, "/api/customers/create", {**body, "phone": "", "notes": None, "x": 1}, **key)
@@ -221,16 +221,16 @@ async def test_payments_of_estimates_are_not_compared(shop: Shop) -> None:
 
 async def test_retries_of_requests_to_an_earlier_version_are_recognized(shop: Shop) -> None:
     """Their keys were hashes of the text."""
-    stamped, carted, keyed = sale_body(created_at=FINE), sale_body(CART, created_at="2026-12-01"), sale_body()
+    stamped, carted, keyed = sale_body(created_at=PRECISE), sale_body(CART, created_at="2026-12-01"), sale_body()
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
-    said = {"payment_mode": "Card"}
+    conversion = {"payment_mode": "Card"}
     cart = [carted[name] for name in ("items", "customer_name", "customer_phone", "total")]
     key = {"Idempotency-Key": "old"}
-    sent = [(SALE, stamped, {}), (SALE, carted, {}), (path, said, {}), (SALE, keyed, key)]
+    sent = [(SALE, stamped, {}), (SALE, carted, {}), (path, conversion, {}), (SALE, keyed, key)]
     firsts = [await post(shop, to, body, **headers) for to, body, headers in sent]
     await write_as_before(shop, "^stamp:", "body:", SALE, stamped)
     await write_as_before(shop, "^lines:", "cart:", SALE, cart)
-    await write_as_before(shop, "^conversion:", "convert:", path, said)
+    await write_as_before(shop, "^conversion:", "convert:", path, conversion)
     await write_as_before(shop, "^header:", "", SALE, keyed)
     await shop.state["earlier_keys"].refresh()
     again = [await post(shop, to, body, **headers) for to, body, headers in sent]
@@ -247,8 +247,8 @@ async def test_retries_of_requests_to_an_earlier_version_are_recognized(shop: Sh
 
 async def write_as_before(shop: Shop, named: str, prefix: str, path: str, text: Any) -> None:
     """Give a stored answer the key and the fingerprint that earlier versions computed from the same text."""
-    said = orjson.dumps(text, option=orjson.OPT_SORT_KEYS)
-    digest = blake2b(path.encode() + b"\n" + said, digest_size=20).hexdigest()
+    content = orjson.dumps(text, option=orjson.OPT_SORT_KEYS)
+    digest = blake2b(path.encode() + b"\n" + content, digest_size=20).hexdigest()
     changed = {"fingerprint": digest, **({"key": prefix + digest} if prefix else {})}
     await shop.database.requests.update_one({"store": shop.store, "key": {"$regex": named}}, {"$set": changed})
 
@@ -259,9 +259,9 @@ async def test_a_store_without_earlier_keys_needs_no_lookup_of_them(shop: Shop) 
 
 def test_keys_depend_only_on_the_meaning_of_a_body() -> None:
     for changes in ({}, {"till": 7}, {"amount_paid": 100}, {"payment_mode": "Cash"}):
-        body = {**estimate_body(created_at=FINE), **changes}
+        body = {**estimate_body(created_at=PRECISE), **changes}
         draft = draft_sale(load_body(SaleBody(), body))
         assert creation_keys(IncomingRequest(None, SALE, body), draft) == creation_keys(
-            IncomingRequest(None, SALE, estimate_body(created_at=FINE)),
+            IncomingRequest(None, SALE, estimate_body(created_at=PRECISE)),
             draft_sale(load_body(SaleBody(), estimate_body())),
         )

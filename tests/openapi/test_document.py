@@ -1,4 +1,4 @@
-"""The API's description: complete, valid, and true of what the running service answers."""
+"""The OpenAPI document: it is complete, valid, and consistent with the service."""
 
 from typing import Any
 
@@ -19,16 +19,16 @@ Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def described() -> Json:
+def openapi() -> Json:
     return served_document()
 
 
-def test_it_is_valid_openapi(described: Json) -> None:
-    assert described["openapi"] == "3.1.0"
-    assert [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
+def test_the_document_is_valid_openapi(openapi: Json) -> None:
+    assert openapi["openapi"] == "3.1.0"
+    assert [error.message for error in OpenAPIV31SpecValidator(openapi).iter_errors()] == []
 
 
-def test_every_route_and_method_is_in_it_and_nothing_else(described: Json) -> None:
+def test_the_document_has_exactly_the_served_routes(openapi: Json) -> None:
     served = {
         (route.path, method)
         for route in ROUTES
@@ -36,24 +36,24 @@ def test_every_route_and_method_is_in_it_and_nothing_else(described: Json) -> No
         for method in ("get", "post", "put", "patch", "delete", "options")
         if hasattr(route.endpoint, method)
     }
-    assert served == {(path, method) for path, methods in described["paths"].items() for method in methods}
-    assert len([route for route in ROUTES if isinstance(route, Route)]) == len(described["paths"])
+    assert served == {(path, method) for path, methods in openapi["paths"].items() for method in methods}
+    assert len([route for route in ROUTES if isinstance(route, Route)]) == len(openapi["paths"])
 
 
-def test_every_refusal_is_in_it_with_its_status_and_code(described: Json) -> None:
+def test_the_document_has_every_error_with_status_and_code(openapi: Json) -> None:
     answers = [
         (status, answer)
-        for methods in described["paths"].values()
+        for methods in openapi["paths"].values()
         for operation in methods.values()
         for status, answer in operation["responses"].items()
     ]
-    answers.append(("405", described["components"]["responses"]["method_not_allowed"]))
+    answers.append(("405", openapi["components"]["responses"]["method_not_allowed"]))
     named = {(int(status), code) for status, answer in answers for code in _codes(answer)}
     assert named == {(refusal.status, refusal.code) for refusal in all_refusals()}
     for refusal in all_refusals():
-        shape = described["components"]["schemas"][f"Problem-{refusal.code}"]
-        assert shape["properties"]["status"] == {"const": refusal.status}
-        assert f"| {refusal.status} | `{refusal.code}` |" in described["info"]["description"]
+        schema_of_error = openapi["components"]["schemas"][f"Problem-{refusal.code}"]
+        assert schema_of_error["properties"]["status"] == {"const": refusal.status}
+        assert f"| {refusal.status} | `{refusal.code}` |" in openapi["info"]["description"]
 
 
 def _codes(answer: Json) -> list[str]:
@@ -61,9 +61,9 @@ def _codes(answer: Json) -> list[str]:
     return [each["$ref"].partition("Problem-")[2] for each in schema.get("oneOf", [schema]) if each]
 
 
-def test_what_a_browser_may_read_and_a_client_may_send_is_in_it(described: Json) -> None:
-    assert set(EXPOSED_HEADERS) <= set(described["components"]["headers"])
-    assert set(described["components"]["parameters"]) == {
+def test_the_document_has_all_headers(openapi: Json) -> None:
+    assert set(EXPOSED_HEADERS) <= set(openapi["components"]["headers"])
+    assert set(openapi["components"]["parameters"]) == {
         "Idempotency-Key",
         "If-Match",
         "If-None-Match",
@@ -73,17 +73,17 @@ def test_what_a_browser_may_read_and_a_client_may_send_is_in_it(described: Json)
     }
 
 
-def test_bounds_come_from_the_fields(described: Json) -> None:
-    line_body = described["components"]["schemas"]["LineBody"]["properties"]
+def test_limits_come_from_the_fields(openapi: Json) -> None:
+    line_body = openapi["components"]["schemas"]["LineBody"]["properties"]
     assert line_body["price"] == {"type": "number", "minimum": 0, "maximum": 10_000_000, "multipleOf": 0.01}
     assert line_body["discount"] == {"type": ["number", "null"], "minimum": 0, "maximum": 100, "default": 0}
-    body = described["components"]["schemas"]["SaleBody"]
+    body = openapi["components"]["schemas"]["SaleBody"]
     assert body["properties"]["items"]["maxItems"] == 1_000
     assert body["properties"]["customer_name"]["maxLength"] == 500
     assert set(body["required"]) == {"customer_name", "sale_by", "items", "subtotal", "total"}
 
 
-async def test_it_is_served_with_a_tag(shop: Shop) -> None:
+async def test_the_document_is_served_with_an_etag(shop: Shop) -> None:
     first = await shop.http.get("/openapi.json")
     assert first.json() == orjson.loads(orjson.dumps(document(ROUTES)))
     again = await shop.http.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})
@@ -91,5 +91,5 @@ async def test_it_is_served_with_a_tag(shop: Shop) -> None:
     assert (await shop.http.get("/openapi.json", headers={"If-None-Match": '"other"'})).status_code == 200
 
 
-def test_the_http_file_is_that_of_the_document(described: Json) -> None:
-    assert (ROOT / "docs" / "pos.http").read_text() == http_file.render(described), "run `make docs`"
+def test_the_http_file_is_up_to_date(openapi: Json) -> None:
+    assert (ROOT / "docs" / "pos.http").read_text() == http_file.render(openapi), "run `make docs`"

@@ -1,4 +1,4 @@
-"""What the service answers is what its description says, operation by operation and refusal by refusal."""
+"""Responses of the service match the OpenAPI document, for each operation and each error."""
 
 import asyncio
 from typing import Any
@@ -30,8 +30,8 @@ def contract() -> Contract:
     return Contract(served_document())
 
 
-async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenShop, contract: Contract) -> None:
-    """Each succeeds once at least, on documents of every kind."""
+async def test_every_operation_responds_as_documented(shop: Shop, open_shop: OpenShop, contract: Contract) -> None:
+    """Each operation succeeds at least once, on documents of every kind."""
     http = shop.http
     judge = contract.judge
     judge(await http.post("/api/estimates/create", json=estimate_body()))
@@ -39,26 +39,26 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     plain = estimate_body(
         [{**each, "discount": 0.0} for each in lines], subtotal=100.01, total=100.01, discount_amount=0
     )
-    kept = judge(await http.post("/api/estimates/create", json=plain))["estimate_id"]
+    estimate_id = judge(await http.post("/api/estimates/create", json=plain))["estimate_id"]
     keyed = {"Idempotency-Key": "one"}
     first = judge(await http.post("/api/estimates/create", json=estimate_body(), headers=keyed))
     assert judge(await http.post("/api/estimates/create", json=estimate_body(), headers=keyed)) == first
-    sold = judge(await http.post(f"/api/estimates/{first['estimate_id']}/convert-to-order"))["order_id"]
-    other = judge(await http.post("/api/orders/create-sale", json=sale_body(amount_paid=20)))["order_id"]
+    order_id = judge(await http.post(f"/api/estimates/{first['estimate_id']}/convert-to-order"))["order_id"]
+    sale_id = judge(await http.post("/api/orders/create-sale", json=sale_body(amount_paid=20)))["order_id"]
     judge(await http.post("/api/ws-ticket"))
-    judge(await http.put(f"/api/estimates/{kept}", json=estimate_body(discount=12.5)))
-    meera = judge(await http.post("/api/customers/create", json={"name": "Meera", "phone": "98220 12345"}))[
+    judge(await http.put(f"/api/estimates/{estimate_id}", json=estimate_body(discount=12.5)))
+    customer_id = judge(await http.post("/api/customers/create", json={"name": "Meera", "phone": "98220 12345"}))[
         "customer_id"
     ]
-    judge(await http.put(f"/api/customers/{meera}", json={"notes": "Pays monthly"}))
+    judge(await http.put(f"/api/customers/{customer_id}", json={"notes": "Pays monthly"}))
     judge(await http.put("/api/settings", json={"footer": "Come again", "gst_number": "27AAPFU0939F1ZV"}))
-    judge(await http.put(f"/api/orders/{other}/status", params={"status": "cancelled"}))
-    link = judge(await http.post(f"/api/orders/{other}/link", json={"days": 7}))
-    judge(await http.post(f"/api/estimates/{kept}/link"))
+    judge(await http.put(f"/api/orders/{sale_id}/status", params={"status": "cancelled"}))
+    link = judge(await http.post(f"/api/orders/{sale_id}/link", json={"days": 7}))
+    judge(await http.post(f"/api/estimates/{estimate_id}/link"))
     for path in contract.document["paths"]:
         if path == "/api/events/stream" or path.startswith(PATHS) or "get" not in contract.document["paths"][path]:
             continue
-        values = {"estimate_id": kept, "order_id": sold, "estimate_number": "%23001", "sale_number": "1"}
+        values = {"estimate_id": estimate_id, "order_id": order_id, "estimate_number": "%23001", "sale_number": "1"}
         values |= {"year": "2026", "month": "2", "asset": "swagger-ui.css", "file": "board.css"}
         values |= {"token": link["url"].rpartition("/")[2]}
         address = path.format(**values)
@@ -71,10 +71,10 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
         if any(parameter.get("name") == "limit" for parameter in contract.document["paths"][path]["get"]["parameters"]):
             judge(await http.get(address, params={"limit": "1"}))
     async with http.stream("GET", "/api/events/stream", params={"since": "0"}) as stream:
-        judge(await _begun(stream))
+        judge(await _beginning(stream))
     judge(await http.delete(f"/api/links/{link['id']}"))
     judge(await http.get(f"/d/{link['url'].rpartition('/')[2]}"))
-    for path in (f"/api/estimates/{kept}/send", f"/api/orders/{other}/send"):
+    for path in (f"/api/estimates/{estimate_id}/send", f"/api/orders/{sale_id}/send"):
         judge(await http.post(path, json={"phone_number": PHONE}))
     for path in ("send", "sms/send"):
         judge(await http.post(f"/api/whatsapp/{path}", json={"phone_number": PHONE, "message": "Hello"}))
@@ -83,20 +83,20 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     whatsapp = await webhook.connected(open_shop)
     judge(await webhook.verify(whatsapp))
     judge(await webhook.send_statuses(whatsapp, webhook.status("wamid.none", READ)))
-    judge(await http.delete(f"/api/customers/{meera}"))
-    judge(await http.delete(f"/api/estimates/{kept}", params={"reason": "a trial"}))
-    judge(await http.delete(f"/api/orders/{sold}", params={"keep_estimate": "true"}))
+    judge(await http.delete(f"/api/customers/{customer_id}"))
+    judge(await http.delete(f"/api/estimates/{estimate_id}", params={"reason": "a trial"}))
+    judge(await http.delete(f"/api/orders/{order_id}", params={"keep_estimate": "true"}))
     succeeded = {(method, path) for method, path, status in contract.seen if status < 300}
     assert succeeded == {(method, path) for method, path, _ in contract.operations if not path.startswith(PATHS)}
 
 
-async def _begun(stream: httpx.Response) -> httpx.Response:
-    """A stream that does not end, as an answer with what came first."""
+async def _beginning(stream: httpx.Response) -> httpx.Response:
+    """Return an endless stream as a response with its first chunk."""
     first = await anext(stream.aiter_bytes())
     return httpx.Response(stream.status_code, headers=stream.headers, content=first, request=stream.request)
 
 
-async def test_every_refusal_looks_as_it_says(
+async def test_every_error_is_as_documented(
     open_shop: OpenShop, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 0.1)
@@ -108,7 +108,7 @@ async def test_every_refusal_looks_as_it_says(
     await http.post("/api/customers/create", json=customer)
     cart = [line(id=1_790_000_000_001)]
     await shop.sale(items=cart)
-    refused = [
+    rejected = [
         await http.post("/api/customers/create", json={**customer, "name": "Ravi"}),
         await http.put("/api/settings", json={"upi_id": "asha"}),
         await http.post("/api/estimates/create", content=b"{"),
@@ -135,45 +135,45 @@ async def test_every_refusal_looks_as_it_says(
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 100_000),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: none\r\n\r\n"),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\n"),
-        await _crowded(open_shop, monkeypatch),
+        await _memory_limited(open_shop, monkeypatch),
         await _busy(open_shop, monkeypatch),
     ]
     reused = {"Idempotency-Key": "one"}
     await http.post("/api/estimates/create", json=estimate_body(), headers=reused)
-    refused.append(await http.post("/api/estimates/create", json=estimate_body(sale_by="Ravi"), headers=reused))
+    rejected.append(await http.post("/api/estimates/create", json=estimate_body(sale_by="Ravi"), headers=reused))
     async with failing(shop.database, "find", closeConnection=True):
-        refused += [await http.get("/readyz"), await http.get("/health")]
-    refused += await early_rejections(open_shop)
-    refused.append(await upload(await open_shop(provider=InMemoryProvider())))
+        rejected += [await http.get("/readyz"), await http.get("/health")]
+    rejected += await early_rejections(open_shop)
+    rejected.append(await upload(await open_shop(provider=InMemoryProvider())))
     monkeypatch.setattr("endpoints.sales.estimates.draft", lambda _: 1 / 0)
-    refused.append(await http.post("/api/estimates/create", json=estimate_body()))
-    for answer in refused:
+    rejected.append(await http.post("/api/estimates/create", json=estimate_body()))
+    for answer in rejected:
         assert answer.status_code >= 400, answer.request.url
         contract.judge(answer)
-    rare: list[ShopError] = [
+    rare_errors: list[ShopError] = [
         OutcomeUnknown(),
         SumsFull(),
         BeingRestored(),
         PdfUnavailable("Later."),
     ]
-    for refusal in rare:
+    for refusal in rare_errors:
         shown = await errors.on_refusal(HTTPConnection({"type": "http", "path": "/"}), refusal)
         name = f"#/components/schemas/Problem-{refusal.code}"
         contract.assert_valid({"$ref": name}, orjson.loads(bytes(shown.body)))
-    codes = contract.codes | {refusal.code for refusal in rare} | CODES
+    codes = contract.codes | {refusal.code for refusal in rare_errors} | CODES
     assert codes == {refusal.code for refusal in all_refusals()}
 
 
-async def _crowded(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
-    """What a connection hears that holds too much of a process."""
+async def _memory_limited(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
+    """Return the response to a connection that uses too much memory."""
     with monkeypatch.context() as patch:
         patch.setattr("app.server.connection_limits.MOST_OF_HEADS", 1_000)
-        crowded = await open_shop()
-        return await _raw(crowded, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 2_000)
+        limited = await open_shop()
+        return await _raw(limited, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 2_000)
 
 
 async def _busy(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
-    """Return what a client hears that asks for a whole list while no more may be under way."""
+    """Return the response to a request for a complete list when no turn is free."""
     with monkeypatch.context() as patch:
         patch.setattr("app.application.LISTS_EACH", 0)
         patch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 0.01)
@@ -182,12 +182,12 @@ async def _busy(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> httpx.R
 
 
 async def _raw(shop: Shop, head: bytes) -> httpx.Response:
-    """What the service says to bytes that no client library would send."""
+    """Return the response to bytes that no client library would send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(head)
-    said = await asyncio.wait_for(reader.read(), 30)
+    raw = await asyncio.wait_for(reader.read(), 30)
     writer.close()
-    opening, _, content = said.partition(b"\r\n\r\n")
+    opening, _, content = raw.partition(b"\r\n\r\n")
     first, *lines = opening.decode().split("\r\n")
     pairs = [tuple(each.split(": ", 1)) for each in lines]
     request = httpx.Request("GET", "http://127.0.0.1/livez")
@@ -215,17 +215,17 @@ async def test_every_example_succeeds(shop: Shop, contract: Contract) -> None:
 
 
 async def _address(shop: Shop, path: str, operation: Json) -> str:
-    """The path, on documents that were not touched yet."""
+    """Return a path whose documents are new."""
     for parameter in [each for each in operation["parameters"] if each.get("in") == "path"]:
         name = parameter["name"]
         examples = parameter["schema"].get("examples")
-        made = {} if examples else await _made(shop, name)
-        path = path.replace(f"{{{name}}}", str(examples[0] if examples else made[name]))
+        document = {} if examples else await _create(shop, name)
+        path = path.replace(f"{{{name}}}", str(examples[0] if examples else document[name]))
     return path
 
 
-async def _made(shop: Shop, name: str) -> Json:
-    """A new document of the kind that a parameter names."""
+async def _create(shop: Shop, name: str) -> Json:
+    """Create a document of the kind that a parameter names."""
     if name == "customer_id":
         customer: Json = (await shop.http.post("/api/customers/create", json={"name": "Meera"})).json()
         return customer

@@ -1,4 +1,4 @@
-"""What is answered where people sign in is what the API's description says: operations, examples and refusals."""
+"""Responses of the sign-in routes match the OpenAPI document: operations, examples and errors."""
 
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from tests.support.clock import Clock
 from tests.support.openapi_contract import Contract
 from tests.support.shop import OpenShop
 
-#: What is looked at here, and not in `test_openapi_answers.py`, whose shop is open.
+#: Checked here and not in `test_responses.py`, whose shop has no sign-in.
 PATHS: Final = ("/api/auth/", "/api/users", "/api/devices")
 CODES: Final = frozenset(
     {
@@ -30,9 +30,9 @@ def contract() -> Contract:
     return Contract(orjson.loads(orjson.dumps(document(ROUTES))))
 
 
-async def test_every_operation_and_every_refusal_is_as_it_is_described(open_shop: OpenShop, contract: Contract) -> None:
+async def test_every_operation_and_error_is_as_documented(open_shop: OpenShop, contract: Contract) -> None:
     clock = Clock()
-    # In a database of its own: an owner of all stores sees the people of every other test.
+    # In a separate database, since an owner of all stores sees the users of all other tests.
     shop = await signed_in_shop(open_shop, clock=clock, database_name="pos_contract_of_sign_in")
     judge, login = contract.judge, {"username": f"owner-{shop.store}", "password": PASSWORD}
     await add(shop, OWNER)
@@ -78,7 +78,7 @@ async def test_every_operation_and_every_refusal_is_as_it_is_described(open_shop
     assert succeeded >= {(method, path) for method, path, _ in contract.operations if path.startswith(PATHS)}
 
 
-async def test_the_examples_are_bodies_that_are_taken(open_shop: OpenShop, contract: Contract) -> None:
+async def test_the_examples_are_accepted(open_shop: OpenShop, contract: Contract) -> None:
     for _, _, operation in contract.operations:
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         for example in body.get("examples", {}).values():

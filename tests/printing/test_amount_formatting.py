@@ -1,4 +1,4 @@
-"""Amounts as paper writes them, in figures and in words."""
+"""Amounts on printed documents, in figures and in words."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ ONES = {number_in_words(each): each for each in range(100)}
 
 
 def read(words: str) -> int:
-    """The number that Indian words stand for."""
+    """Return the number that Indian words stand for."""
     if words in ONES:
         return ONES[words]
     for name, size in SIZES.items():
@@ -25,7 +25,7 @@ def read(words: str) -> int:
 
 
 @given(st.integers(0, MAX_MONEY // 100))
-def test_words_say_the_number(number: int) -> None:
+def test_words_can_be_read_back_as_the_number(number: int) -> None:
     assert read(number_in_words(number)) == number
 
 
@@ -57,7 +57,7 @@ def test_amounts_in_words(minor: int, currency: str, words: str) -> None:
 
 
 @given(st.integers(0, 10**15))
-def test_indian_groups_are_a_triple_and_pairs_and_lose_nothing(number: int) -> None:
+def test_indian_groups_are_three_digits_and_then_pairs(number: int) -> None:
     first, *rest = indian_groups(number).split(",")
     assert int("".join([first, *rest])) == number
     if rest:
@@ -67,11 +67,11 @@ def test_indian_groups_are_a_triple_and_pairs_and_lose_nothing(number: int) -> N
 
 
 @given(AMOUNTS, st.sampled_from(("INR", "USD")))
-def test_figures_are_the_amount(minor: int, currency: str) -> None:
+def test_formatted_digits_equal_the_amount(minor: int, currency: str) -> None:
     assert int(format_amount(minor, currency).replace(",", "").replace(".", "")) == minor
 
 
-def test_figures() -> None:
+def test_formatted_figures() -> None:
     assert format_amount(123_456_780) == "12,34,567.80"
     assert format_amount(123_456_780, "USD") == "1,234,567.80"
     assert format_amount(-16) == "-0.16"

@@ -1,4 +1,4 @@
-"""The head of a shop's paper is what its settings say."""
+"""The letterhead of PDFs comes from the settings of the store."""
 
 import asyncio
 import base64
@@ -29,10 +29,10 @@ SETTINGS = {
     "number_prefix": "AS-",
     "logo": base64.b64encode(logo()).decode(),
 }
-TYPESETTER = PdfWorker()
+WORKER = PdfWorker()
 
 
-def encoded(form: str, size: tuple[int, int] = (200, 100), mode: str = "RGB") -> bytes:
+def encoded_image(form: str, size: tuple[int, int] = (200, 100), mode: str = "RGB") -> bytes:
     out = io.BytesIO()
     Image.effect_noise(size, 50).convert(mode).save(out, form)
     return out.getvalue()
@@ -42,61 +42,61 @@ async def set_up(shop: Shop, **changes: Any) -> None:
     await shop.ok("PUT", PATH, json=changes)
 
 
-async def bill(shop: Shop, **headers: str) -> httpx.Response:
-    """The paper of the first order."""
-    answer = await shop.http.get(f"/api/orders/{await first(shop)}/pdf", headers=headers)
+async def pdf_of_first_order(shop: Shop, **headers: str) -> httpx.Response:
+    """Return the PDF of the first order, which is created if there is none."""
+    answer = await shop.http.get(f"/api/orders/{await first_order(shop)}/pdf", headers=headers)
     assert answer.status_code in (200, 304), answer.text
     return answer
 
 
-async def first(shop: Shop) -> str:
+async def first_order(shop: Shop) -> str:
     orders = (await shop.get("/api/orders/orders-only"))["orders"]["items"]
     return str(orders[-1]["id"] if orders else (await shop.sale(amount_paid=1.0))["order_id"])
 
 
-async def test_what_the_settings_say_stands_on_paper(shop: Shop) -> None:
+async def test_the_settings_are_on_the_pdf(shop: Shop) -> None:
     await set_up(shop, **SETTINGS)
-    (text,) = texts((await bill(shop)).content)
+    (text,) = texts((await pdf_of_first_order(shop)).content)
     for expected in (
         *("Asha Stores", "Old Market", "Pune", "+91 98220 12345", "GSTIN 27AAPFU0939F1ZV", "Maharashtra"),
         *("asha@okbank", "Thank you", "AS-001"),
     ):
         assert expected in text
-    wide = pictures((await bill(shop)).content)[0].width
+    wide = pictures((await pdf_of_first_order(shop)).content)[0].width
     await set_up(shop, address_line1="12 MG Road", address_line3="Pune 411001", paper="A5")
-    changed = (await bill(shop)).content
+    changed = (await pdf_of_first_order(shop)).content
     assert pictures(changed)[0].width < wide
     assert "12 MG Road" in texts(changed)[0]
     assert "Old Market" not in texts(changed)[0]
 
 
-async def test_a_prefix_of_the_financial_year(shop: Shop) -> None:
-    """On paper it is as it was set; the name of the file does without it."""
+async def test_a_number_prefix_with_a_slash(shop: Shop) -> None:
+    """The prefix is on the PDF, but not in the file name."""
     await set_up(shop, **SETTINGS | {"number_prefix": "24-25/"})
-    answer = await bill(shop)
+    answer = await pdf_of_first_order(shop)
     assert "No. 24-25/001" in texts(answer.content)[0]
     assert answer.headers["content-disposition"] == 'inline; filename="order-001.pdf"'
 
 
-async def test_other_settings_are_another_paper(shop: Shop) -> None:
+async def test_changed_settings_change_the_pdf(shop: Shop) -> None:
     await set_up(shop, **SETTINGS)
-    before = await bill(shop)
+    before = await pdf_of_first_order(shop)
     held = {"If-None-Match": before.headers["etag"]}
-    assert (await bill(shop, **held)).status_code == 304
+    assert (await pdf_of_first_order(shop, **held)).status_code == 304
     await set_up(shop, footer="Come again")
-    after = await bill(shop, **held)
+    after = await pdf_of_first_order(shop, **held)
     assert after.status_code == 200
     assert after.headers["etag"] != before.headers["etag"]
     assert "Come again" in texts(after.content)[0]
     await set_up(shop, footer="Come again")
-    assert (await bill(shop, **{"If-None-Match": after.headers["etag"]})).status_code == 304
+    assert (await pdf_of_first_order(shop, **{"If-None-Match": after.headers["etag"]})).status_code == 304
 
 
-async def test_the_same_version_is_the_same_paper_in_another_process(shop: Shop, mongodb_url: str) -> None:
+async def test_the_same_version_gives_the_same_pdf_in_another_process(shop: Shop, mongodb_url: str) -> None:
     await set_up(shop, **SETTINGS)
-    here = await bill(shop)
+    here = await pdf_of_first_order(shop)
     async with services(mongodb_url, shop.store, 1) as (server,), httpx.AsyncClient(base_url=server.url) as other:
-        there = await other.get(f"/api/orders/{await first(shop)}/pdf")
+        there = await other.get(f"/api/orders/{await first_order(shop)}/pdf")
     assert (there.content, there.headers["etag"]) == (here.content, here.headers["etag"])
 
 
@@ -104,28 +104,33 @@ async def test_the_same_version_is_the_same_paper_in_another_process(shop: Shop,
     ("form", "mode"),
     [("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "1"), ("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK")],
 )
-async def test_a_logo_that_is_taken_can_be_printed(shop: Shop, form: str, mode: str) -> None:
+async def test_an_accepted_logo_can_be_printed(shop: Shop, form: str, mode: str) -> None:
     await set_up(shop, **{**SETTINGS, "logo": ""})
-    bare = await bill(shop)
-    await set_up(shop, logo=base64.b64encode(encoded(form, mode=mode)).decode())
-    assert pictures((await bill(shop)).content)[0] != pictures(bare.content)[0]
+    bare = await pdf_of_first_order(shop)
+    await set_up(shop, logo=base64.b64encode(encoded_image(form, mode=mode)).decode())
+    assert pictures((await pdf_of_first_order(shop)).content)[0] != pictures(bare.content)[0]
 
 
 @pytest.mark.parametrize(
     "content",
-    [encoded("PNG")[:2_000], encoded("PNG").replace(b"IDAT", b"JDAT"), encoded("PNG")[:33], encoded("JPEG")[:30]],
-    ids=["cut off", "no pixels", "head alone", "JPEG cut off"],
+    [
+        encoded_image("PNG")[:2_000],
+        encoded_image("PNG").replace(b"IDAT", b"JDAT"),
+        encoded_image("PNG")[:33],
+        encoded_image("JPEG")[:30],
+    ],
+    ids=["cut off", "no pixels", "header only", "JPEG cut off"],
 )
-async def test_a_logo_that_cannot_be_printed_is_refused(shop: Shop, content: bytes) -> None:
+async def test_a_logo_that_cannot_be_printed_is_rejected(shop: Shop, content: bytes) -> None:
     await set_up(shop, **SETTINGS)
-    before = await bill(shop)
+    before = await pdf_of_first_order(shop)
     refused = await shop.http.put(PATH, json={"logo": base64.b64encode(content).decode()})
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_fields")
     assert [error["pointer"] for error in refused.json()["errors"]] == ["/logo"]
-    assert (await bill(shop)).content == before.content
+    assert (await pdf_of_first_order(shop)).content == before.content
 
 
-async def test_a_stored_logo_that_is_damaged_spoils_no_paper(shop: Shop) -> None:
+async def test_a_pdf_is_printed_despite_a_damaged_stored_logo(shop: Shop) -> None:
     await set_up(shop, **SETTINGS)
     damaged = base64.b64encode(logo()[:100]).decode()
     await shop.database.settings.update_one({"_id": shop.store}, {"$set": {"logo": damaged}, "$inc": {"version": 1}})
@@ -133,13 +138,13 @@ async def test_a_stored_logo_that_is_damaged_spoils_no_paper(shop: Shop) -> None
     async with asyncio.timeout(30):
         while (await settings.current()).version == 1:
             await asyncio.sleep(0.02)
-    assert "Asha Stores" in texts((await bill(shop)).content)[0]
+    assert "Asha Stores" in texts((await pdf_of_first_order(shop)).content)[0]
 
 
-async def test_a_customer_sees_the_head_on_the_page_too(open_shop: OpenShop) -> None:
+async def test_the_public_page_has_the_letterhead(open_shop: OpenShop) -> None:
     shop = await open_shop()
     await set_up(shop, **SETTINGS)
-    link = await shop.ok("POST", f"/api/orders/{await first(shop)}/link")
+    link = await shop.ok("POST", f"/api/orders/{await first_order(shop)}/link")
     page = (await shop.http.get(httpx.URL(link["url"]).path)).text
     for expected in ("Asha Stores", "Old Market", "AS-001", "upi://pay?pa=asha@okbank", "Thank you"):
         assert expected in page
@@ -150,8 +155,8 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 @given(st.fixed_dictionaries(dict.fromkeys(("business_name", "business_address", "footer", "business_email"), TEXT)))
 @settings(max_examples=25)
-def test_no_text_that_the_settings_take_spoils_paper(texts: dict[str, str]) -> None:
+def test_any_accepted_settings_can_be_printed(texts: dict[str, str]) -> None:
     body = ShopSettingsBody()
-    taken = {name: value for name, value in texts.items() if not body.validate({name: value})}
-    head = ShopSettings(**body.load(taken)).head
-    assert TYPESETTER.render(job(order(), head=head)).startswith(b"%PDF-")
+    accepted = {name: value for name, value in texts.items() if not body.validate({name: value})}
+    head = ShopSettings(**body.load(accepted)).head
+    assert WORKER.render(job(order(), head=head)).startswith(b"%PDF-")

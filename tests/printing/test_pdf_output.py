@@ -1,4 +1,4 @@
-"""Paper as it is read and seen."""
+"""The content of PDFs, as text and as pictures."""
 
 import re
 import shutil
@@ -24,15 +24,15 @@ sys.stdout.buffer.write(pdf(order(item(NAMES['Hindi']))))
 """
 
 
-def flat(text: str) -> str:
-    """Without what line breaks and extraction add."""
+def without_spaces(text: str) -> str:
+    """Return text without whitespace, which line breaks and extraction add."""
     return "".join(unicodedata.normalize("NFC", text).split())
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_everything_is_on_it(paper: str) -> None:
+def test_all_parts_of_a_document_are_on_the_pdf(paper: str) -> None:
     document = order(item(discount=12_500_000, quantity=1_500), item("Silk", price=12_345_600), paid=10_000)
-    text = flat("".join(texts(pdf(document, paper))))
+    text = without_spaces("".join(texts(pdf(document, paper))))
     for expected in (
         *("Lakshmi Textiles", "12 Commercial Street", "+91 98765 43210", "29ABCDE1234F1Z5", "Karnataka"),
         *("BILL", "LT-007", "31 Jan 2026, 15:30", "Asha", "98450 12345", "4 Lake Road", "Ravi", "Cash"),
@@ -40,30 +40,30 @@ def test_everything_is_on_it(paper: str) -> None:
         *("Rupees One Lakh Twenty-Three Thousand Five Hundred Eighty-Seven and Twenty-Five Paise Only",),
         *("lakshmi@okbank", "Thank you, come again!"),
     ):
-        assert flat(expected) in text
+        assert without_spaces(expected) in text
 
 
 @pytest.mark.parametrize("language", NAMES)
-def test_each_script_reads_back(language: str) -> None:
+def test_text_of_each_script_can_be_extracted(language: str) -> None:
     assert NAMES[language] in texts(pdf(estimate(item(NAMES[language]))))[0]
 
 
 @pytest.mark.parametrize("conjunct", ["क्ष", "ક્ષ", "క్ష", "ಕ್ಷ", "ক্ষ", "ദ്ധ", "ਪ੍ਰ", "କ୍ଷ"])
-def test_letters_are_joined_as_their_script_does(conjunct: str) -> None:
-    """A joiner that keeps them apart makes another picture."""
+def test_conjuncts_are_joined(conjunct: str) -> None:
+    """A zero-width non-joiner between the letters makes a different picture."""
     apart = "\u200c".join((conjunct[:2], conjunct[2:]))
     joined, kept_apart = (pictures(pdf(estimate(item(name))))[0] for name in (conjunct, apart))
     assert ImageChops.difference(joined, kept_apart).getbbox() is not None
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_what_is_due_can_be_scanned(paper: str) -> None:
+def test_the_amount_due_has_a_qr_code(paper: str) -> None:
     document = order(item(price=39_780), paid=10_000)
     codes = [code.text for page in pictures(pdf(document, paper)) for code in zxingcpp.read_barcodes(page)]
     assert codes == [job(document).sheet.pay]
 
 
-def test_hundreds_of_lines_repeat_the_head_and_count_pages() -> None:
+def test_pages_of_a_long_document_are_numbered_with_column_heads() -> None:
     pages = texts(pdf(order(*(item(f"Line {number}") for number in range(1, 301)))))
     assert len(pages) > 5
     for number, text in enumerate(pages, start=1):
@@ -72,7 +72,7 @@ def test_hundreds_of_lines_repeat_the_head_and_count_pages() -> None:
     assert re.findall(r"\bLine (\d+)", " ".join(pages)) == [str(number) for number in range(1, 301)]
 
 
-def test_a_roll_is_as_long_as_it_needs() -> None:
+def test_a_roll_is_as_long_as_its_content() -> None:
     short, long = (pictures(pdf(order(*[item()] * count), ROLL)) for count in (1, 60))
     assert (len(short), len(long)) == (1, 1)
     assert short[0].width == long[0].width
@@ -80,14 +80,14 @@ def test_a_roll_is_as_long_as_it_needs() -> None:
 
 
 @pytest.mark.parametrize("name", ["Line", "Line " + "of silk " * 24], ids=["short", "long"])
-def test_a_roll_is_never_longer_than_readers_show(name: str) -> None:
+def test_a_roll_is_split_at_the_page_limit_of_viewers(name: str) -> None:
     content = pdf(order(*(item(f"{name} {number}") for number in range(1_000))), ROLL)
     assert max(size[1] for size in sizes(content)) < 14_400
     assert re.findall(r"(\d+)\s+1 \S 100", " ".join(texts(content))) == [str(number) for number in range(1_000)]
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_a_footer_of_many_lines_stays_on_the_paper(paper: str) -> None:
+def test_a_long_footer_stays_within_the_page(paper: str) -> None:
     content = pdf(order(), paper, replace(HEAD, footer="\n".join(f"Rule {number}" for number in range(200))))
     assert re.findall(r"Rule (\d+)", " ".join(texts(content))) == [str(number) for number in range(200)]
     for page in pictures(content):
@@ -101,8 +101,11 @@ def test_a_footer_of_many_lines_stays_on_the_paper(paper: str) -> None:
     ["W" * 200, "VENKATARAMANUJAMM", "क्ष" * 90, "shirt " * 33],
     ids=["one word", "capitals", "Hindi", "words"],
 )
-def test_long_names_stay_on_the_paper(paper: str, margin: float, name: str) -> None:
-    """margin: millimetres at each side where nothing may be printed."""
+def test_long_names_stay_within_the_margins(paper: str, margin: float, name: str) -> None:
+    """Print nothing in the margins.
+
+    :param margin: of each side, in millimetres.
+    """
     head = replace(HEAD, business_name=name, email="very.long.address.of.a.shop@" + "example" * 8 + ".com")
     document = order(item(name), customer_name=name, customer_address=name, sale_by=name, payment_mode=name)
     for page in pictures(pdf(document, paper, head), scale=2):
@@ -111,16 +114,16 @@ def test_long_names_stay_on_the_paper(paper: str, margin: float, name: str) -> N
             assert strip.getextrema() == (255, 255)
 
 
-def test_a_long_name_does_not_touch_the_figures() -> None:
-    """The column beside the names begins where it does without them."""
+def test_a_long_name_does_not_overlap_the_figures() -> None:
+    """The columns beside the name have the same text as with a short name."""
     short, long = (texts(pdf(estimate(item(name))))[0] for name in ("Silk", "Silk" * 50))
-    assert flat("Silk" * 50) in flat(long)
-    assert flat("100.00") in flat(short)
-    assert flat("100.00") in flat(long)
+    assert without_spaces("Silk" * 50) in without_spaces(long)
+    assert without_spaces("100.00") in without_spaces(short)
+    assert without_spaces("100.00") in without_spaces(long)
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_a_word_that_fits_its_column_is_found_whole(paper: str) -> None:
+def test_a_word_that_fits_its_column_is_not_broken(paper: str) -> None:
     head = replace(HEAD, email="accounts.of.lakshmi@example.com", upi_id="lakshmi.textiles.blr@okbank")
     sku = "SKU-ABCDEFGH-123456789"
     text = "".join(texts(pdf(order(item(f"A shirt of cotton, {sku}"), sale_by="ravi.kumar.lakshmi.1"), paper, head)))
@@ -136,25 +139,25 @@ def test_a_long_word_is_broken_between_syllables(syllable: str) -> None:
     assert {line.strip().replace(syllable, "") for line in lines} <= {"", "1 100.00 100.00"}
 
 
-def test_a_logo_is_seen() -> None:
-    bare, adorned = (
+def test_a_logo_is_printed() -> None:
+    bare, with_logo = (
         sum(pictures(pdf(order(), A4, head), scale=1)[0].histogram()[:32])
         for head in (HEAD, replace(HEAD, logo=logo()))
     )
-    assert adorned > bare + 2_000
+    assert with_logo > bare + 2_000
 
 
-def test_a_logo_that_is_none_is_an_error() -> None:
+def test_an_invalid_logo_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="image"):
         pdf(order(), A4, replace(HEAD, logo=b"no picture"))
 
 
-def test_what_people_write_is_text_and_no_markup() -> None:
+def test_names_are_printed_as_text_and_not_as_markup() -> None:
     name = '#image("/etc/passwd") *bold* $x$ <b> \\ _ @ref // "q"'
-    assert flat(name) in flat(texts(pdf(estimate(item(name))))[0])
+    assert without_spaces(name) in without_spaces(texts(pdf(estimate(item(name))))[0])
 
 
-def test_the_same_document_is_the_same_bytes_in_any_process() -> None:
+def test_a_document_gives_the_same_bytes_in_each_process() -> None:
     again = subprocess.run([sys.executable, "-c", _AGAIN], capture_output=True, check=True)
     document = order(item(NAMES["Hindi"]))
     worker = PdfWorker()
@@ -162,7 +165,7 @@ def test_the_same_document_is_the_same_bytes_in_any_process() -> None:
     assert worker.render(job(document)) == again.stdout
 
 
-def test_the_operators_fonts_take_the_place_of_the_services(tmp_path: Path) -> None:
+def test_configured_fonts_replace_the_installed_ones(tmp_path: Path) -> None:
     shutil.copy(f"{INSTALLED[1]}/NotoSansTamil[wght].ttf", tmp_path)
     document = estimate(item(NAMES["Tamil"]))
     content = PdfWorker(str(tmp_path)).render(job(document))

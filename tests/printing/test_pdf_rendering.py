@@ -1,4 +1,4 @@
-"""Paper as it is asked for: over HTTP, of many at once, and on bad days."""
+"""Rendering of PDFs: over HTTP, concurrently, and with failures."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from tests.support.payloads import line
 from tests.support.printed_documents import HEAD, NAMES, ZONE, item, job, logo, order, texts
 from tests.support.shop import OpenShop, Shop
 
-_DYING_EARLY = """
+_PARENT_DURING_START = """
 import asyncio
 from services.printing.preemption import Preemption
 from services.printing.worker_pool import RenderPool
@@ -57,7 +57,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_sale_and_an_estimate_on_paper(shop: Shop) -> None:
+async def test_pdfs_of_a_sale_and_an_estimate(shop: Shop) -> None:
     sale = await shop.sale(items=[line(name=NAMES["Hindi"])])
     estimate = await shop.estimate()
     for path, name, title in (
@@ -73,7 +73,7 @@ async def test_a_sale_and_an_estimate_on_paper(shop: Shop) -> None:
         assert (await shop.http.get(path)).content == answer.content
 
 
-async def test_a_version_that_the_client_has_is_not_set_again(shop: Shop) -> None:
+async def test_a_conditional_request_for_a_pdf_gets_304(shop: Shop) -> None:
     sale = await shop.sale()
     path = f"/api/orders/{sale['order_id']}/pdf"
     tag = (await shop.http.head(path)).headers["etag"]
@@ -85,7 +85,7 @@ async def test_a_version_that_the_client_has_is_not_set_again(shop: Shop) -> Non
     assert "Refunded" in texts(changed.content)[0]
 
 
-async def test_what_is_not_there_or_not_meant_is_refused(shop: Shop) -> None:
+async def test_missing_documents_and_unknown_paper_sizes_are_rejected(shop: Shop) -> None:
     sale = await shop.sale()
     missing = await shop.http.get("/api/orders/ORDER-1/pdf")
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
@@ -94,13 +94,13 @@ async def test_what_is_not_there_or_not_meant_is_refused(shop: Shop) -> None:
     assert "A4, A5, 80mm" in wrong.json()["detail"]
 
 
-async def test_a_bill_in_every_script_reads_back(shop: Shop) -> None:
+async def test_a_pdf_with_every_script_can_be_extracted(shop: Shop) -> None:
     sale = await shop.sale(items=[line(name=name) for name in NAMES.values()])
     (text,) = texts((await shop.http.get(f"/api/orders/{sale['order_id']}/pdf")).content)
     assert [name for name in NAMES.values() if name not in text] == []
 
 
-async def test_a_server_may_have_fonts_of_its_own(open_shop: OpenShop, tmp_path: Path) -> None:
+async def test_fonts_can_be_configured(open_shop: OpenShop, tmp_path: Path) -> None:
     shutil.copy(f"{INSTALLED[1]}/NotoSansTamil[wght].ttf", tmp_path)
     counts = []
     for shop in (await open_shop(), await open_shop(font_dir=str(tmp_path))):
@@ -111,8 +111,8 @@ async def test_a_server_may_have_fonts_of_its_own(open_shop: OpenShop, tmp_path:
     assert counts[0] > counts[1] == 0
 
 
-class Counted(RenderPool):
-    """Workers that count what they are given."""
+class CountingPool(RenderPool):
+    """A pool that counts its jobs."""
 
     jobs = 0
 
@@ -121,21 +121,21 @@ class Counted(RenderPool):
         return await super().render(*args)  # type: ignore[arg-type]
 
 
-async def test_it_is_set_once_however_many_ask() -> None:
-    workers = Counted(Preemption())
-    paper = PdfRenderer(workers, ZONE, "INR")
-    bill = paper.job(order(), HEAD)
-    first = asyncio.create_task(paper.render(bill))
-    others = [asyncio.create_task(paper.render(paper.job(order(), HEAD))) for _ in range(20)]
+async def test_concurrent_requests_render_a_document_once() -> None:
+    pool = CountingPool(Preemption())
+    renderer = PdfRenderer(pool, ZONE, "INR")
+    order_job = renderer.job(order(), HEAD)
+    first = asyncio.create_task(renderer.render(order_job))
+    others = [asyncio.create_task(renderer.render(renderer.job(order(), HEAD))) for _ in range(20)]
     await asyncio.sleep(0)
-    # Whoever was first and goes away takes nothing from the others.
+    # A cancelled first request does not affect the others.
     first.cancel()
     assert len(set(await asyncio.gather(*others))) == 1
-    await paper.render(bill)
-    assert workers.jobs == 1
-    await paper.render(paper.job(order(sale_by="Meera"), HEAD))
-    assert workers.jobs == 2
-    await paper.stop()
+    await renderer.render(order_job)
+    assert pool.jobs == 1
+    await renderer.render(renderer.job(order(sale_by="Meera"), HEAD))
+    assert pool.jobs == 2
+    await renderer.stop()
 
 
 @pytest.mark.parametrize(
@@ -143,83 +143,83 @@ async def test_it_is_set_once_however_many_ask() -> None:
     [{"footer": "Come again"}, {"logo": logo()}, {"paper": "A5"}, {"address": ("x",)}],
     ids=["footer", "logo", "paper", "address"],
 )
-async def test_a_head_that_says_anything_else_is_another_sheet(changes: dict[str, Any]) -> None:
-    """Whatever its version: a restored store may have the same one with other contents."""
-    paper = PdfRenderer(RenderPool(Preemption()), ZONE, "INR")
-    names = [paper.digest(paper.job(order(), head)) for head in (HEAD, replace(HEAD), replace(HEAD, **changes))]
+async def test_a_different_letterhead_gives_a_different_pdf(changes: dict[str, Any]) -> None:
+    """Compare the content, since a restored store may have the same version with other settings."""
+    renderer = PdfRenderer(RenderPool(Preemption()), ZONE, "INR")
+    names = [renderer.digest(renderer.job(order(), head)) for head in (HEAD, replace(HEAD), replace(HEAD, **changes))]
     assert names[0] == names[1] != names[2]
 
 
-async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
-    workers = RenderPool(Preemption(), size=2, seconds=6.0)
-    await asyncio.gather(*(workers.render(job(order(number=number))) for number in range(2)))
-    stuck, other = workers.pids
+async def test_only_the_worker_that_takes_too_long_is_killed() -> None:
+    pool = RenderPool(Preemption(), size=2, seconds=6.0)
+    await asyncio.gather(*(pool.render(job(order(number=number))) for number in range(2)))
+    stuck, other = pool.pids
     os.kill(stuck, signal.SIGSTOP)
     outcomes = await asyncio.gather(
-        *(workers.render(job(order(number=number))) for number in range(6)), return_exceptions=True
+        *(pool.render(job(order(number=number))) for number in range(6)), return_exceptions=True
     )
     assert [type(each) for each in outcomes].count(PdfUnavailable) == 1
     assert [each[:5] for each in outcomes if isinstance(each, bytes)] == [b"%PDF-"] * 5
-    await workers.stop()
+    await pool.stop()
     assert not is_alive(stuck)
     assert not is_alive(other)
 
 
-async def test_a_worker_that_died_is_replaced() -> None:
-    workers = RenderPool(Preemption())
-    await workers.render(job(order()))
-    (pid,) = workers.pids
+async def test_a_dead_worker_is_replaced() -> None:
+    pool = RenderPool(Preemption())
+    await pool.render(job(order()))
+    (pid,) = pool.pids
     os.kill(pid, signal.SIGKILL)
-    # Whether its end was noticed before the next sheet, or by it.
-    assert await workers.render(job(order()))
-    assert pid not in workers.pids
-    await workers.stop()
+    # Its end is noticed before or by the next job.
+    assert await pool.render(job(order()))
+    assert pid not in pool.pids
+    await pool.stop()
 
 
-async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
-    workers = RenderPool(Preemption())
+async def test_a_worker_survives_a_document_that_cannot_be_rendered() -> None:
+    pool = RenderPool(Preemption())
     bad = job(order(), head=HEAD)
     with pytest.raises(PdfFailed):
-        await workers.render(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
-    before = workers.pids
-    assert await workers.render(bad)
-    assert workers.pids == before
-    await workers.stop()
+        await pool.render(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
+    before = pool.pids
+    assert await pool.render(bad)
+    assert pool.pids == before
+    await pool.stop()
 
 
-async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
-    workers = RenderPool(Preemption())
-    paper = PdfRenderer(workers, ZONE, "INR")
-    await paper.render(paper.job(order(), HEAD))
-    before = workers.pids
-    assert await paper.render(paper.job(order(), replace(HEAD, logo=b"no picture")))
+async def test_a_worker_survives_a_damaged_logo() -> None:
+    pool = RenderPool(Preemption())
+    renderer = PdfRenderer(pool, ZONE, "INR")
+    await renderer.render(renderer.job(order(), HEAD))
+    before = pool.pids
+    assert await renderer.render(renderer.job(order(), replace(HEAD, logo=b"no picture")))
     for sale_by in ("Asha", "Ravi"):
-        await paper.render(paper.job(order(sale_by=sale_by), HEAD))
-    assert workers.pids == before
-    await workers.stop()
+        await renderer.render(renderer.job(order(sale_by=sale_by), HEAD))
+    assert pool.pids == before
+    await pool.stop()
 
 
-async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> None:
-    workers = RenderPool(Preemption(), seconds=60, max_memory=900 * 2**20)
-    huge = job(order(*[item("x" * 200)] * 20_000))
+async def test_only_the_worker_that_exceeds_its_memory_ends() -> None:
+    pool = RenderPool(Preemption(), seconds=60, max_memory=900 * 2**20)
+    huge_job = job(order(*[item("x" * 200)] * 20_000))
     with pytest.raises((PdfUnavailable, PdfFailed)):
-        await workers.render(huge)
-    assert await workers.render(job(order()))
-    await workers.stop()
+        await pool.render(huge_job)
+    assert await pool.render(job(order()))
+    await pool.stop()
 
 
-async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    workers = RenderPool(Preemption())
-    await workers.render(job(order()))
-    before = workers.pids
+async def test_a_worker_with_too_much_memory_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = RenderPool(Preemption())
+    await pool.render(job(order()))
+    before = pool.pids
     monkeypatch.setattr("services.printing.worker_pool.MAX_IDLE_MEGABYTES", 1)
-    assert await workers.render(job(order()))
-    assert (len(before), workers.pids) == (1, [])
-    await workers.stop()
+    assert await pool.render(job(order()))
+    assert (len(before), pool.pids) == (1, [])
+    await pool.stop()
 
 
-class HeldForAMinute(Preemption):
-    """Says of each process that it was held for a minute."""
+class PausedForAMinute(Preemption):
+    """Reports for each process that it was paused for a minute."""
 
     @contextmanager
     def preemptible(self, process: asyncio.subprocess.Process, on_held: Callable[[float], None]) -> Iterator[None]:
@@ -228,24 +228,24 @@ class HeldForAMinute(Preemption):
             yield
 
 
-async def test_time_in_which_a_worker_is_held_counts_for_nothing() -> None:
-    workers = RenderPool(HeldForAMinute(), seconds=0.01)
-    assert await workers.render(job(order()))
-    await workers.stop()
+async def test_paused_time_does_not_count_for_the_timeout() -> None:
+    pool = RenderPool(PausedForAMinute(), seconds=0.01)
+    assert await pool.render(job(order()))
+    await pool.stop()
 
 
-async def test_no_more_wait_than_there_is_room_for() -> None:
-    workers = RenderPool(Preemption(), size=1, max_waiting=2)
+async def test_the_number_of_waiting_jobs_is_limited() -> None:
+    pool = RenderPool(Preemption(), size=1, max_waiting=2)
     outcomes = await asyncio.gather(
-        *(workers.render(job(order(number=number))) for number in range(4)), return_exceptions=True
+        *(pool.render(job(order(number=number))) for number in range(4)), return_exceptions=True
     )
     assert [type(each) for each in outcomes] == [bytes, bytes, PdfUnavailable, PdfUnavailable]
-    await workers.stop()
+    await pool.stop()
 
 
-@pytest.mark.parametrize("code", [_PARENT, _DYING_EARLY], ids=["at work", "being started"])
-def test_workers_end_with_the_service_that_is_killed(code: str) -> None:
-    """Paused workers end too."""
+@pytest.mark.parametrize("code", [_PARENT, _PARENT_DURING_START], ids=["idle", "starting"])
+def test_workers_end_with_a_killed_service(code: str) -> None:
+    """Suspended workers end, too."""
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
@@ -253,9 +253,9 @@ def test_workers_end_with_the_service_that_is_killed(code: str) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    give_up = time.monotonic() + 5
+    deadline = time.monotonic() + 5
     while any(map(is_alive, pids)):
-        assert time.monotonic() < give_up
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 

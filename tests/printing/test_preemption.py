@@ -1,4 +1,4 @@
-"""Whoever sells goes first: real processes, as the system sees them."""
+"""Preemption: PDF workers are paused while sales wait. The tests use real processes."""
 
 import asyncio
 import sys
@@ -32,114 +32,114 @@ async def busy_process() -> AsyncIterator[Process]:
         await process.wait()
 
 
-def ignored(_: float) -> None:
+def ignore(_: float) -> None:
     pass
 
 
-def is_held(pid: int) -> bool:
+def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-async def until(process: Process, *, held: bool) -> None:
+async def wait_until(process: Process, *, is_paused: bool) -> None:
     """A signal takes effect when its process is scheduled, not at once."""
     async with asyncio.timeout(30):
-        while is_held(process.pid) != held:
+        while is_stopped(process.pid) != is_paused:
             await asyncio.sleep(0.001)
 
 
-async def test_one_is_held_while_somebody_waits_and_never_for_long() -> None:
-    way = Preemption()
-    held: list[float] = []
+async def test_a_process_is_paused_briefly_while_commands_wait() -> None:
+    preemption = Preemption()
+    pauses: list[float] = []
     async with busy_process() as process:
-        with way.preemptible(process, held.append):
-            assert not is_held(process.pid)
-            way.set_busy(True)
+        with preemption.preemptible(process, pauses.append):
+            assert not is_stopped(process.pid)
+            preemption.set_busy(True)
             for _ in range(3):
-                await until(process, held=True)
-                await until(process, held=False)
-            way.set_busy(False)
-            await until(process, held=False)
+                await wait_until(process, is_paused=True)
+                await wait_until(process, is_paused=False)
+            preemption.set_busy(False)
+            await wait_until(process, is_paused=False)
             await asyncio.sleep(0.2)
-            assert not is_held(process.pid)
-    assert len(held) >= 3
-    assert sum(held) >= 2 * MAX_PAUSE_SECONDS
+            assert not is_stopped(process.pid)
+    assert len(pauses) >= 3
+    assert sum(pauses) >= 2 * MAX_PAUSE_SECONDS
 
 
-async def test_one_is_let_go_as_nobody_waits_any_more() -> None:
-    way = Preemption()
+async def test_a_process_is_resumed_when_no_command_waits() -> None:
+    preemption = Preemption()
     async with busy_process() as process:
-        with way.preemptible(process, ignored):
-            way.set_busy(True)
-            way.set_busy(True)
-            way.set_busy(False)
-            await until(process, held=True)
-            way.set_busy(False)
-            await until(process, held=False)
+        with preemption.preemptible(process, ignore):
+            preemption.set_busy(True)
+            preemption.set_busy(True)
+            preemption.set_busy(False)
+            await wait_until(process, is_paused=True)
+            preemption.set_busy(False)
+            await wait_until(process, is_paused=False)
 
 
-async def test_one_that_comes_while_others_are_held_is_held_too_and_goes_on_when_it_is_done() -> None:
-    way = Preemption()
+async def test_a_process_added_during_a_pause_is_paused_until_it_is_removed() -> None:
+    preemption = Preemption()
     async with busy_process() as first, busy_process() as second:
-        with way.preemptible(first, ignored):
-            way.set_busy(True)
-            await until(first, held=True)
-            with way.preemptible(second, ignored):
-                await until(second, held=True)
-            await until(second, held=False)
-            way.set_busy(True)
-            await until(first, held=True)
-            assert not is_held(second.pid)
+        with preemption.preemptible(first, ignore):
+            preemption.set_busy(True)
+            await wait_until(first, is_paused=True)
+            with preemption.preemptible(second, ignore):
+                await wait_until(second, is_paused=True)
+            await wait_until(second, is_paused=False)
+            preemption.set_busy(True)
+            await wait_until(first, is_paused=True)
+            assert not is_stopped(second.pid)
 
 
-async def test_one_that_died_stands_in_nobodys_way() -> None:
-    way = Preemption()
+async def test_a_dead_process_does_not_block_others() -> None:
+    preemption = Preemption()
     async with busy_process() as dead, busy_process() as alive:
-        with way.preemptible(dead, ignored), way.preemptible(alive, ignored):
+        with preemption.preemptible(dead, ignore), preemption.preemptible(alive, ignore):
             dead.kill()
             await dead.wait()
-            way.set_busy(True)
-            await until(alive, held=True)
-            way.set_busy(False)
-            await until(alive, held=False)
+            preemption.set_busy(True)
+            await wait_until(alive, is_paused=True)
+            preemption.set_busy(False)
+            await wait_until(alive, is_paused=False)
 
 
-async def test_a_journal_says_when_somebody_waits(shop: Shop) -> None:
-    told: list[bool] = []
+async def test_the_journal_reports_when_commands_wait(shop: Shop) -> None:
+    states: list[bool] = []
     journal = journal_of(shop)
-    journal.on_busy = told.append
+    journal.on_busy = states.append
     await asyncio.gather(*(journal.submit(sale()) for _ in range(10)))
-    there = f"{shop.database.name}.events"
-    async with failing(shop.database, "insert", times=1, namespace=there, closeConnection=True):
+    namespace = f"{shop.database.name}.events"
+    async with failing(shop.database, "insert", times=1, namespace=namespace, closeConnection=True):
         await journal.submit(sale())
     with pytest.raises(NotFound):
-        await journal.submit(RemoveCustomer("CUST-NOBODY"))
-    assert told == [True, False] * 3
+        await journal.submit(RemoveCustomer("CUST-NONE"))
+    assert states == [True, False] * 3
 
 
-async def test_whoever_went_away_before_the_group_began_is_waited_for_by_nobody(shop: Shop) -> None:
-    told: list[bool] = []
+async def test_a_cancelled_command_does_not_keep_the_journal_busy(shop: Shop) -> None:
+    states: list[bool] = []
     journal = journal_of(shop)
-    journal.on_busy = told.append
+    journal.on_busy = states.append
     journal.enqueue(sale()).cancel()
     await journal.close()
-    assert told == [True, False]
+    assert states == [True, False]
 
 
-async def test_one_who_hands_over_says_so_too(open_shop: OpenShop) -> None:
-    keeper = await open_shop()
-    guest = await open_shop(store_id=keeper.store)
-    told: tuple[list[bool], list[bool]] = [], []
-    for shop, what in zip((keeper, guest), told, strict=True):
-        shared_journal_of(shop)._journal.on_busy = what.append
-    await guest.sale()
-    assert told == ([True, False], [True, False])
+async def test_a_follower_reports_busy_for_forwarded_commands(open_shop: OpenShop) -> None:
+    leader = await open_shop()
+    follower = await open_shop(store_id=leader.store)
+    states: tuple[list[bool], list[bool]] = [], []
+    for shop, calls in zip((leader, follower), states, strict=True):
+        shared_journal_of(shop)._journal.on_busy = calls.append
+    await follower.sale()
+    assert states == ([True, False], [True, False])
 
 
-async def test_paper_comes_out_however_much_is_sold() -> None:
-    way = Preemption()
-    workers = RenderPool(way)
-    way.set_busy(True)
-    sheets = await asyncio.gather(*(workers.render(job(order(item(f"Silk {number}")))) for number in range(5)))
-    assert len(set(sheets)) == 5
-    assert not any(is_held(pid) for pid in workers.pids)
-    await workers.stop()
+async def test_pdfs_are_rendered_during_continuous_sales() -> None:
+    preemption = Preemption()
+    pool = RenderPool(preemption)
+    preemption.set_busy(True)
+    contents = await asyncio.gather(*(pool.render(job(order(item(f"Silk {number}")))) for number in range(5)))
+    assert len(set(contents)) == 5
+    assert not any(is_stopped(pid) for pid in pool.pids)
+    await pool.stop()

@@ -11,7 +11,7 @@ from tests.support.board_page import FORBIDDEN, Open, disconnect_all
 from tests.support.payloads import line
 from tests.support.shop import Shop
 
-# The texts of a page whose colour stands out too little from the colour behind it.
+# The texts of a page whose contrast to their background is too small.
 FAINT_TEXTS = """() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const light = (colour) => {
@@ -43,7 +43,7 @@ FAINT_TEXTS = """() => {
 SIZE = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
 
 
-async def test_nothing_is_wider_than_the_screen(shop: Shop, screen: Open) -> None:
+async def test_no_element_is_wider_than_the_screen(shop: Shop, screen: Open) -> None:
     await crowd_the_day(shop)
     page = (await screen(shop)).page
     for width in (320, 360, 768, 1024, 1366):
@@ -54,7 +54,7 @@ async def test_nothing_is_wider_than_the_screen(shop: Shop, screen: Open) -> Non
             assert 0 <= left < right <= width, (each, width)
 
 
-async def test_the_wall_holds_everything_at_once(shop: Shop, screen: Open) -> None:
+async def test_a_wall_screen_shows_everything_without_scrolling(shop: Shop, screen: Open) -> None:
     await crowd_the_day(shop)
     page = (await screen(shop)).page
     for width, height in ((1366, 768), (1920, 1080), (3840, 2160)):
@@ -83,7 +83,7 @@ async def test_reduced_motion_is_respected(shop: Shop, screen: Open) -> None:
         assert (await board.page.evaluate(transition) == "0s") == (count == 0)
 
 
-async def test_it_reads_well(shop: Shop, screen: Open) -> None:
+async def test_the_board_works_with_screen_readers(shop: Shop, screen: Open) -> None:
     """A screen reader needs landmarks, headings, and tables with named columns and rows."""
     await shop.sale(sale_by="Asha")
     page = (await screen(shop)).page
@@ -130,7 +130,7 @@ async def test_new_sales_are_announced_sparingly(shop: Shop, screen: Open) -> No
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_there_is_contrast_enough(shop: Shop, screen: Open, scheme: str) -> None:
+async def test_texts_have_enough_contrast(shop: Shop, screen: Open, scheme: str) -> None:
     """All text has a contrast of 4.5 to 1 (WCAG 2, AA), connected and disconnected."""
     await shop.sale()
     order = await shop.sale(amount_paid=50.0)

@@ -18,7 +18,7 @@ ASSETS = sorted(
 )
 
 
-async def test_the_figures_are_those_of_the_report(open_shop: OpenShop) -> None:
+async def test_the_figures_equal_those_of_todays_report(open_shop: OpenShop) -> None:
     """Reports read rollups and the board adds up documents; both agree for all kinds of documents and hours."""
     clock = Clock()
     shop = await open_shop(clock=clock)
@@ -26,7 +26,7 @@ async def test_the_figures_are_those_of_the_report(open_shop: OpenShop) -> None:
     await shop.sale()
     for hour, minute in ((0, 0), (9, 29), (9, 30), (14, 59), (23, 59)):
         clock.at(f"2026-03-14T{hour:02}:{minute:02}:00+05:30")
-        kept = await shop.sale(items=[line(10.1 + hour)], sale_by="Asha", payment_mode="Card")
+        deleted = await shop.sale(items=[line(10.1 + hour)], sale_by="Asha", payment_mode="Card")
         await shop.sale(items=[line(99.99)], sale_by="Ravi", payment_mode="UPI: Asha", amount_paid=50.0)
         estimate = await shop.estimate(items=[line(70)])
         await shop.convert(estimate["estimate_id"])
@@ -34,7 +34,7 @@ async def test_the_figures_are_those_of_the_report(open_shop: OpenShop) -> None:
         for status in ("Cancelled", "Refunded"):
             order = await shop.sale()
             await shop.ok("PUT", f"/api/orders/{order['order_id']}/status", params={"status": status})
-    await shop.ok("DELETE", f"/api/orders/{kept['order_id']}")
+    await shop.ok("DELETE", f"/api/orders/{deleted['order_id']}")
 
     board, report = await shop.get("/api/board"), await shop.get("/api/reports/today", items=0)
     assert board["date"] == report["date"] == "2026-03-14"
@@ -58,7 +58,7 @@ async def test_the_figures_are_those_of_the_report(open_shop: OpenShop) -> None:
 @pytest.mark.parametrize(
     ("zone", "hour"), [("Asia/Kathmandu", 5), ("America/St_Johns", 21), ("Pacific/Chatham", 13), ("UTC", 0)]
 )
-async def test_hours_are_those_of_the_shops_zone(open_shop: OpenShop, zone: str, hour: int) -> None:
+async def test_hours_are_in_the_time_zone_of_the_store(open_shop: OpenShop, zone: str, hour: int) -> None:
     clock = Clock()
     clock.at("2026-03-14T00:10:00+00:00")
     shop = await open_shop(clock=clock, timezone=ZoneInfo(zone))
@@ -66,7 +66,7 @@ async def test_hours_are_those_of_the_shops_zone(open_shop: OpenShop, zone: str,
     assert [row["hour"] for row in (await shop.get("/api/board"))["by_hour"] if row["orders"]["count"]] == [hour]
 
 
-def test_a_day_lasts_as_long_as_its_clocks_say() -> None:
+def test_a_day_has_23_to_25_hours() -> None:
     def hours(day: date, zone: str) -> float:
         begin, end = day_bounds(day, ZoneInfo(zone))
         return (end - begin).total_seconds() / 3_600
@@ -76,7 +76,7 @@ def test_a_day_lasts_as_long_as_its_clocks_say() -> None:
     assert hours(date(2026, 3, 14), "Asia/Kolkata") == 24
 
 
-async def test_asking_again_is_cheap_and_never_wrong(open_shop: OpenShop) -> None:
+async def test_a_conditional_request_gets_304_until_a_change_or_a_new_day(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock, currency="EUR")
     await shop.sale()
@@ -94,7 +94,7 @@ async def test_asking_again_is_cheap_and_never_wrong(open_shop: OpenShop) -> Non
     assert (third.status_code, third.json()["orders"]["count"]) == (200, 0)
 
 
-async def test_the_page_is_guarded_and_held(shop: Shop) -> None:
+async def test_the_files_of_the_page_have_a_policy_and_an_etag(shop: Shop) -> None:
     assert (await shop.get("/"))["board"] == "/board"
     for path in ("/board", *(f"/board/{name}" for name in ASSETS if name != "board.html")):
         response = await shop.http.get(path)
@@ -108,18 +108,18 @@ async def test_the_page_is_guarded_and_held(shop: Shop) -> None:
     assert (await shop.http.get("/board/..%2Fboard.py")).status_code == 404
 
 
-async def test_fifty_screens_cost_one_answer(shop: Shop) -> None:
+async def test_fifty_requests_are_computed_once(shop: Shop) -> None:
     """Without new events, the day is added up once for any number of requests."""
     await shop.sale()
     hours, added_up = shop.state["hours"], 0
-    ask = hours.today
+    today = hours.today
 
-    async def counted() -> Any:
+    async def count() -> Any:
         nonlocal added_up
         added_up += 1
-        return await ask()
+        return await today()
 
-    hours.today = counted
+    hours.today = count
     answers = await asyncio.gather(*(shop.get("/api/board") for _ in range(50)))
     assert added_up == 1
     assert all(answer == answers[0] for answer in answers)

@@ -33,13 +33,13 @@ async def test_a_close_code_without_reconnection_is_shown(shop: Shop, screen: Op
     disconnect_all(shop, code)
     await expect(board.page.get_by_role("status")).to_have_text(re.compile(NOT_LIVE.pattern + f".*{sentence}"))
     await expect(board.page.locator("html")).to_have_attribute("data-state", "off")
-    # The figures are still asked for each minute, and do not make it look live.
+    # The figures are still requested each minute, but the board stays not live.
     await board.page.evaluate("dispatchEvent(new Event('online'))")
     await shop.sale()
     await expect(board.page.get_by_role("status")).to_contain_text(sentence)
 
 
-async def test_a_full_house_is_asked_again_later(open_shop: OpenShop, screen: Open) -> None:
+async def test_the_board_reconnects_when_the_server_has_room(open_shop: OpenShop, screen: Open) -> None:
     shop = await open_shop(max_connections=1)
     async with shop.listen():
         board = await screen(shop, until=NOT_LIVE, clock=datetime.now(UTC))
@@ -49,17 +49,17 @@ async def test_a_full_house_is_asked_again_later(open_shop: OpenShop, screen: Op
     await board.shows("₹100.00", 1)
 
 
-async def test_figures_that_do_not_come_are_not_live(shop: Shop, screen: Open) -> None:
+async def test_the_board_is_not_live_without_figures(shop: Shop, screen: Open) -> None:
     board = await screen(shop, clock=datetime.now(UTC))
-    away = asyncio.Event()
+    is_refused = asyncio.Event()
 
-    async def refuse(route: Route) -> None:
-        away.set()
+    async def reject(route: Route) -> None:
+        is_refused.set()
         await route.fulfill(status=503)
 
-    await board.page.route("**/api/board", refuse)
+    await board.page.route("**/api/board", reject)
     await shop.sale()
-    await asyncio.wait_for(away.wait(), 30)
+    await asyncio.wait_for(is_refused.wait(), 30)
     await board.has_shown(NOT_LIVE)
     await board.page.unroute("**/api/board")
     await board.page.clock.fast_forward(3_000)
@@ -67,8 +67,8 @@ async def test_figures_that_do_not_come_are_not_live(shop: Shop, screen: Open) -
     await board.shows("₹100.00", 1)
 
 
-async def test_a_line_that_went_dead_without_a_word_is_noticed(shop: Shop, screen: Open) -> None:
-    """A proxy keeps the socket open, but forwards nothing."""
+async def test_a_silently_broken_connection_is_detected(shop: Shop, screen: Open) -> None:
+    """Keep the socket open, as a proxy may, but forward nothing."""
     lines: list[asyncio.Event] = []
 
     def hold(route: WebSocketRoute) -> None:
@@ -87,8 +87,8 @@ async def test_a_line_that_went_dead_without_a_word_is_noticed(shop: Shop, scree
     await board.shows("₹100.00", 1)
 
 
-async def test_a_killed_server_loses_nothing(open_shop: OpenShop, mongodb_url: str, browser: Browser) -> None:
-    """Of two servers on one store, the one that the screen is connected to is killed; the other goes on selling."""
+async def test_no_sale_is_missed_after_a_killed_server(open_shop: OpenShop, mongodb_url: str, browser: Browser) -> None:
+    """Kill the server of the board; another server on the store continues to sell."""
     shop = await open_shop()
     context = await browser.new_context()
     async with services(mongodb_url, shop.store, 1) as (server,):
@@ -104,8 +104,8 @@ async def test_a_killed_server_loses_nothing(open_shop: OpenShop, mongodb_url: s
     await context.close()
 
 
-async def test_a_new_log_is_followed_from_its_head(open_shop: OpenShop, screen: Open) -> None:
-    """The missed events are no longer stored: the server sends a reset, and the board reloads."""
+async def test_a_reset_reloads_the_board(open_shop: OpenShop, screen: Open) -> None:
+    """The missed events are no longer stored, so the server sends a reset, and the board reloads."""
     shop = await open_shop(ring_capacity=4)
     board = await screen(shop)
     page = board.page
@@ -127,11 +127,11 @@ async def test_a_new_log_is_followed_from_its_head(open_shop: OpenShop, screen: 
 async def test_an_error_of_the_page_is_logged_in_the_console(shop: Shop, screen: Open) -> None:
     board = await screen(shop)
 
-    async def answer_wrongly(route: Route) -> None:
+    async def send_malformed_figures(route: Route) -> None:
         figures = await (await route.fetch()).json()
         await route.fulfill(json={**figures, "orders": None})
 
-    await board.page.route("**/api/board", answer_wrongly)
+    await board.page.route("**/api/board", send_malformed_figures)
     await shop.sale()
     await board.has_shown(NOT_LIVE)
-    assert any("TypeError" in complaint for complaint in board.console_errors), board.console_errors
+    assert any("TypeError" in error for error in board.console_errors), board.console_errors

@@ -96,7 +96,7 @@ async def test_at_midnight_the_new_day_begins(open_shop: OpenShop, screen: Open)
     await board.is_live()
 
 
-async def test_many_sales_at_once_are_asked_for_a_few_times(shop: Shop, screen: Open) -> None:
+async def test_many_concurrent_sales_need_few_requests(shop: Shop, screen: Open) -> None:
     board = await screen(shop)
     before, began = board.loads, time.monotonic()
     await asyncio.gather(*(shop.sale() for _ in range(60)))
@@ -104,14 +104,14 @@ async def test_many_sales_at_once_are_asked_for_a_few_times(shop: Shop, screen: 
     assert board.loads - before <= 2 + (time.monotonic() - began) / 0.4
 
 
-async def test_a_new_version_brings_its_own_page(shop: Shop, screen: Open) -> None:
+async def test_a_new_version_reloads_the_page(shop: Shop, screen: Open) -> None:
     board = await screen(shop)
 
-    async def answer_as_newer(route: Route) -> None:
+    async def send_newer_version(route: Route) -> None:
         figures = await (await route.fetch()).json()
         await route.fulfill(json={**figures, "version": "newer"})
 
-    await board.page.route("**/api/board", answer_as_newer)
+    await board.page.route("**/api/board", send_newer_version)
     async with board.page.expect_event("load"):
         await shop.sale()
     await board.shows("₹100.00", 1)
@@ -119,8 +119,8 @@ async def test_a_new_version_brings_its_own_page(shop: Shop, screen: Open) -> No
     assert len([url for url in board.requested if url.endswith(f":{shop.port}/board")]) == 2
 
 
-async def test_sellers_beyond_those_that_are_named_are_one_row(shop: Shop, screen: Open) -> None:
-    """Of 250 sellers the report names 200, and the page a few of these; one row has the sum of all others."""
+async def test_all_other_sellers_are_summed_up_in_one_row(shop: Shop, screen: Open) -> None:
+    """The report names 200 of 250 sellers, and the page a few of these; one row has the sum of all others."""
     await shop.sale(items=[line(2_000)], sale_by="Asha")
     (order,) = await shop.database.orders.find({"store": shop.store}).to_list()
     others = [
@@ -142,5 +142,5 @@ async def test_sellers_beyond_those_that_are_named_are_one_row(shop: Shop, scree
     finally:
         await shop.database.orders.delete_many({"_id": {"$in": [each["_id"] for each in others]}})
     assert rows[0] == ["Asha 1 sale", "₹2,000.00"]
-    left = 250 - (len(rows) - 1)
-    assert rows[-1] == [f"{left} others {left} sales", f"₹{left * 100:,}.00"]
+    others_count = 250 - (len(rows) - 1)
+    assert rows[-1] == [f"{others_count} others {others_count} sales", f"₹{others_count * 100:,}.00"]

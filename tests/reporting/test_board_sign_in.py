@@ -1,4 +1,4 @@
-"""The board with sign-in: who sees it, for how long, and what the page shows after that."""
+"""The board with sign-in: roles, renewal of the session, and the end of a session."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ class Account(NamedTuple):
     login: str
 
 
-#: What Chromium itself notes of an answer that is no success; the page can only avoid to ask.
+#: Chromium logs each error response; the page can only avoid such requests.
 REFUSED = re.compile(r"^Failed to load resource: the server responded with a status of 40[13]")
 
 
@@ -41,10 +41,10 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
 
 @pytest.fixture
 async def meera(guarded: Shop) -> Account:
-    return await somebody(guarded, "viewer")
+    return await add_account(guarded, "viewer")
 
 
-async def somebody(shop: Shop, role: str) -> Account:
+async def add_account(shop: Shop, role: str) -> Account:
     user = await add(shop, role)
     return Account(user["_id"], user["login"])
 
@@ -84,7 +84,7 @@ async def test_a_signed_in_user_sees_each_sale_and_stays_signed_in(
     assert "Not signed in" not in board.statuses
     assert board.console_errors == []
     assert "pos_r_" in str(await context.storage_state(indexed_db=True))
-    # What lasts is never in an address, and everything that was asked for is the shop's own.
+    # Long-lived tokens are never in an address, and all requests go to the service itself.
     assert not any("pos_a_" in url or "pos_r_" in url for url in board.requested)
     sockets = [url for url in board.requested if url.startswith("ws:")]
     assert len(sockets) == len(set(sockets)) == 2
@@ -131,7 +131,7 @@ async def test_an_ended_session_shows_the_form_without_figures(
     await board.shows("₹200.00", 2)
 
 
-async def test_a_sign_in_is_renewed_and_the_screen_stays_live_all_the_while(
+async def test_the_board_stays_live_while_its_session_is_renewed(
     guarded: Shop, context: BrowserContext, meera: Account, seller: TokenHolder
 ) -> None:
     page = await context.new_page()
@@ -154,11 +154,11 @@ async def test_a_sign_in_is_renewed_and_the_screen_stays_live_all_the_while(
     assert board.console_errors == []
 
 
-async def test_many_tabs_renew_one_after_the_other(guarded: Shop, context: BrowserContext, meera: Account) -> None:
-    """All pages refresh at their start at once; a refresh token that is used twice would end the session of all."""
+async def test_several_tabs_renew_one_after_another(guarded: Shop, context: BrowserContext, meera: Account) -> None:
+    """All pages refresh at their start. A refresh token that is used twice would end the session of all."""
     boards = [await board_of(context, guarded) for _ in range(4)]
     await boards[0].sign_in(meera.login, PASSWORD)
-    # The others see that somebody has signed in.
+    # The other tabs notice the sign-in.
     await asyncio.gather(*(board.is_live() for board in boards))
     for _ in range(2):
         await asyncio.gather(*(board.page.reload() for board in boards))
@@ -175,7 +175,7 @@ async def test_a_renewal_with_a_lost_response_keeps_the_session(
     lost = []
 
     async def lose(route: Route) -> None:
-        """Lose the shop's response."""
+        """Drop the response of the service."""
         lost.append((await route.fetch()).status)
         await route.abort()
 
@@ -187,7 +187,7 @@ async def test_a_renewal_with_a_lost_response_keeps_the_session(
     await board.is_live()
 
 
-async def test_signing_out_is_for_good(guarded: Shop, context: BrowserContext, meera: Account) -> None:
+async def test_signing_out_ends_the_session_permanently(guarded: Shop, context: BrowserContext, meera: Account) -> None:
     board = await board_of(context, guarded)
     await expect(board.page.get_by_role("button", name="Sign out")).to_be_hidden()
     await board.sign_in(meera.login, PASSWORD)
@@ -207,12 +207,12 @@ async def test_signing_out_is_for_good(guarded: Shop, context: BrowserContext, m
 
 
 async def test_a_forbidden_role_is_reported(guarded: Shop, context: BrowserContext, meera: Account) -> None:
-    ravi = await somebody(guarded, "cashier")
+    ravi = await add_account(guarded, "cashier")
     board = await board_of(context, guarded)
     await board.sign_in(ravi.login, PASSWORD)
     await expect(board.page.get_by_role("alert")).to_have_text("Your role does not allow this. Please ask the owner.")
     await expect(board.page.get_by_role("main")).to_be_hidden()
-    # Nor does a sign-in live on that nobody holds.
+    # The session is ended, too, instead of staying unused.
     assert await guarded.database[CREDENTIALS].find_one({"owner": ravi.id}) is None
     assert "pos_r_" not in str(await context.storage_state(indexed_db=True))
 
@@ -226,7 +226,9 @@ async def test_an_open_service_has_no_form_and_no_ticket(shop: Shop, screen: Ope
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_form_reads_well_on_the_phone_and_on_the_wall(guarded: Shop, screen: Open, scheme: str) -> None:
+async def test_the_form_fits_phones_and_wall_screens_with_enough_contrast(
+    guarded: Shop, screen: Open, scheme: str
+) -> None:
     board = await screen(guarded, until=OUT, color_scheme=scheme)
     page = board.page
     await page.locator("#sign-in-error").evaluate("each => { each.textContent = 'The name or the password is wrong.' }")

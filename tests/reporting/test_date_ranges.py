@@ -1,4 +1,4 @@
-"""Reports of any range of days are the sums over the documents of those days, whichever rows they are made of."""
+"""Reports of any range of days are the sums over the documents of those days, for any combination of rollup rows."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ from tests.support.shop import OpenShop
 FIRST, LAST = date(2024, 11, 20), date(2026, 12, 31)
 
 
-async def test_any_range_has_its_sales_when_longer_rows_are_split(open_shop: OpenShop) -> None:
+async def test_a_report_of_any_range_has_the_sales_of_its_days(open_shop: OpenShop) -> None:
     chance = random.Random(4)
     clock = Clock()
     shop = await open_shop(clock=clock)
@@ -29,7 +29,7 @@ async def test_any_range_has_its_sales_when_longer_rows_are_split(open_shop: Ope
         clock.at(f"{day}T12:00:00+05:30")
         await shop.sale(items=[line(sale[3])], sale_by=sale[1], payment_mode=sale[2])
         sold.append(sale)
-    # Some of what was sold lies before that day, and some after it.
+    # Some sales are before this day, and some after it.
     clock.at("2026-06-15T12:00:00+05:30")
     for _ in range(60):
         start = FIRST + timedelta(days=chance.randrange(700))
@@ -54,18 +54,18 @@ def _newest_first(sold: list[tuple[date, str, str, float]]) -> list[float]:
     return [sale[3] for _, sale in by_day]
 
 
-async def test_until_yesterday_stands_still_while_today_is_sold(open_shop: OpenShop) -> None:
-    """The range is the row of the year minus today's row; each sale writes both."""
+async def test_a_report_until_yesterday_does_not_change_during_sales(open_shop: OpenShop) -> None:
+    """The report subtracts today's row from that of the year; each sale writes both."""
     clock = Clock()
     shop = await open_shop(clock=clock)
     clock.at("2026-11-27T12:00:00+05:30")
     await shop.sale(items=[line(70.0)])
     clock.at("2026-11-28T12:00:00+05:30")
-    is_over = False
+    is_done = False
     reports: list[dict[str, Any]] = []
 
-    async def watch() -> None:
-        while not is_over:
+    async def poll() -> None:
+        while not is_done:
             reports.append(
                 await shop.get("/api/reports/date-range", start_date="2026-01-01", end_date="2026-11-27", items=0)
             )
@@ -74,10 +74,10 @@ async def test_until_yesterday_stands_still_while_today_is_sold(open_shop: OpenS
         for _ in range(40):
             await shop.sale(items=[line(5.0)])
 
-    watching = asyncio.gather(watch(), watch())
+    polling = asyncio.gather(poll(), poll())
     await asyncio.gather(*(sell() for _ in range(4)))
-    is_over = True
-    await watching
+    is_done = True
+    await polling
     assert len(reports) > 10
     assert {(each["summary"]["total_revenue"], each["orders"]["count"]) for each in reports} == {(70.0, 1)}
     today = await shop.get("/api/reports/today")

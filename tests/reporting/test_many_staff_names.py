@@ -1,4 +1,4 @@
-"""Names of sellers and ways to pay are free texts: however many there are, reports and the board stay small."""
+"""Names of sellers and payment modes are free texts; with many of them, reports and the board stay small."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,8 +41,8 @@ def cents(value: float) -> int:
     return round(value * 100)
 
 
-def assert_whole(report: Any, everything: Any) -> None:
-    """The shown members and the others add up to the sums of all."""
+def assert_complete(report: Any, everything: Any) -> None:
+    """Check that the listed sellers and the others add up to the sums of all."""
     for name in FIGURES:
         shown = sum(cents(each[name]) for each in report["staff_performance"])
         assert shown + cents(report["other_staff"][name]) == cents(everything[name]), name
@@ -63,13 +63,13 @@ def test_a_report_names_200_sellers_and_sums_up_the_others(count: int) -> None:
         "total_transactions": report["summary"]["total_transactions"],
         "total_revenue": report["summary"]["total_revenue"],
     }
-    assert_whole(report, totals)
+    assert_complete(report, totals)
     revenues = [each["total_revenue"] for each in report["staff_performance"]]
     assert revenues == sorted(revenues, reverse=True)
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100, MAX_STAFF])
-def test_page_by_page_each_seller_comes_once_and_each_page_is_whole(limit: int) -> None:
+def test_pages_list_each_seller_once_and_are_complete(limit: int) -> None:
     count = 3 * limit + 2
     rows = rows_of(names(count))
     seen, after = [], None
@@ -88,7 +88,7 @@ def test_page_by_page_each_seller_comes_once_and_each_page_is_whole(limit: int) 
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "MTIz", "MS4w", "MS4tMQ", "YS5i", "MS4y.", "OTIyMzM3MjAzNjg1NDc3NTgwOC4x"])
-def test_a_place_among_sellers_that_was_not_given_out_is_refused(cursor: str) -> None:
+def test_an_invalid_cursor_is_rejected(cursor: str) -> None:
     with pytest.raises(InvalidCursor):
         StaffCursor.decode(cursor)
 
@@ -101,7 +101,7 @@ async def _sold_by(shop: Shop, staff: Sequence[str]) -> str:
     return "2025/3"
 
 
-async def test_no_report_grows_with_the_names_of_sellers(shop: Shop) -> None:
+async def test_reports_stay_small_with_many_sellers(shop: Shop) -> None:
     """Remove the rows at the end, since there are no documents for them."""
     month = await _sold_by(shop, names(1_000))
     try:
@@ -150,7 +150,7 @@ async def test_the_board_names_200_sellers_and_sums_up_the_others(shop: Shop) ->
     )
 
 
-async def test_however_payments_are_called_reports_know_seven_ways_to_pay(shop: Shop) -> None:
+async def test_any_payment_modes_are_reported_in_seven_groups(shop: Shop) -> None:
     for number in range(20):
         await shop.sale(payment_mode=f"Voucher {number}", customer_name=f"Customer {number}")
     report = await shop.get("/api/reports/today")

@@ -25,7 +25,7 @@ def staff_of(report: Any) -> list[tuple[str, int, float]]:
     return [(each["staff_name"], each["orders_count"], each["orders_total"]) for each in report["staff_performance"]]
 
 
-async def test_sellers_whose_names_look_alike_are_one_in_every_report(shop: Shop) -> None:
+async def test_similar_names_of_sellers_are_merged_in_every_report(shop: Shop) -> None:
     for name in (*ALIKE, "Asha", "Ashá", "Asha P"):
         await shop.sale(sale_by=name)
         await shop.estimate(sale_by=name)
@@ -44,18 +44,18 @@ async def test_sellers_whose_names_look_alike_are_one_in_every_report(shop: Shop
     assert await verify(shop.database, shop.store) == []
 
 
-def test_the_spelling_that_is_shown_is_the_one_that_is_used_most() -> None:
+def test_the_most_frequent_spelling_is_shown() -> None:
     def shown(*spellings: str) -> list[str]:
         return list(Sums.by_name(lambda row: row.key.staff, rows_of(*spellings)))
 
     assert shown("ASHA", "asha", "asha") == ["asha"]
     assert shown("asha", "ASHA") == shown("ASHA", "asha") == ["ASHA"]
     assert shown("asha", "Ravi") == ["asha", "Ravi"]
-    taken_off = [row._replace(sign=-1) for row in rows_of("ASHA", "ASHA")]
-    assert list(Sums.by_name(lambda row: row.key.staff, [*rows_of("ASHA", "ASHA", "asha"), *taken_off])) == ["asha"]
+    subtracted = [row._replace(sign=-1) for row in rows_of("ASHA", "ASHA")]
+    assert list(Sums.by_name(lambda row: row.key.staff, [*rows_of("ASHA", "ASHA", "asha"), *subtracted])) == ["asha"]
 
 
-async def test_sellers_whose_names_look_alike_are_one_row_of_a_day_in_the_table_of_reports(shop: Shop) -> None:
+async def test_similar_names_of_sellers_are_one_row_in_exported_reports(shop: Shop) -> None:
     for name in (*ALIKE, "Asha", "Ravi"):
         await shop.sale(sale_by=name)
     async with open_snapshot(shop.database, shop.store) as view:
@@ -78,14 +78,14 @@ async def test_sellers_whose_names_look_alike_are_one_row_of_a_day_in_the_table_
         ("other", ["Barter", "cash back"]),
     ],
 )
-def test_ways_to_pay_that_look_alike_are_one_group(group: str, modes: list[str]) -> None:
+def test_similar_payment_modes_are_one_group(group: str, modes: list[str]) -> None:
     assert {payment_group(mode) for mode in modes} == {group}
 
 
-async def test_sales_paid_in_ways_that_look_alike_stand_under_one_group_and_are_listed_by_it(shop: Shop) -> None:
+async def test_sales_are_reported_and_listed_by_payment_group(shop: Shop) -> None:
     for mode in ("UPI", "ＵＰＩ", "u\u200bpi"):
         await shop.sale(payment_mode=mode)
     report = await shop.get("/api/reports/today")
     assert report["orders"]["payment_breakdown"]["upi"]["count"] == 3
-    for asked in ("upi", "ＵＰＩ", " UPI\u200b"):
-        assert (await shop.get("/api/orders/orders-only", payment_mode=asked))["orders"]["count"] == 3
+    for mode in ("upi", "ＵＰＩ", " UPI\u200b"):
+        assert (await shop.get("/api/orders/orders-only", payment_mode=mode))["orders"]["count"] == 3

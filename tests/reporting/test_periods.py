@@ -1,4 +1,4 @@
-"""A range of days as rollup periods: exactly its days, and few periods however long it is."""
+"""A range of days as rollup periods: exactly its days, and few periods for any length."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def periods(span: PeriodRange) -> set[str]:
 
 
 @given(start=some_days, length=st.integers(0, 1_200), today=some_days)
-def test_each_day_of_a_range_counts_once_and_no_other(start: date, length: int, today: date) -> None:
+def test_each_day_of_a_range_counts_exactly_once(start: date, length: int, today: date) -> None:
     end = start + timedelta(days=length)
     counted: Counter[date] = Counter()
     for span in covering_periods(start, end, today.isoformat()):
@@ -38,7 +38,7 @@ def test_each_day_of_a_range_counts_once_and_no_other(start: date, length: int, 
 
 
 @given(start=some_days, length=st.integers(0, 1_200), today=some_days)
-def test_no_period_stands_in_two_spans_and_all_of_them_are_few(start: date, length: int, today: date) -> None:
+def test_spans_do_not_overlap_and_are_few(start: date, length: int, today: date) -> None:
     found = covering_periods(start, start + timedelta(days=length), today.isoformat())
     each = [periods(span) for span in found]
     assert sum(map(len, each)) == len(set().union(*each)) <= 80
@@ -56,26 +56,26 @@ def test_a_range_until_today_is_the_whole_year() -> None:
     ]
 
 
-def test_a_year_but_for_its_first_days_is_the_year_less_those_days() -> None:
+def test_a_year_without_its_first_days_subtracts_those_days() -> None:
     assert covering_periods(date(2024, 1, 6), date(2024, 12, 31), TODAY.isoformat()) == [
         PeriodRange("2024", "2024"),
         PeriodRange("2024-01-01", "2024-01-05", -1),
     ]
 
 
-def test_a_few_days_are_those_days() -> None:
+def test_a_few_days_are_daily_periods() -> None:
     assert covering_periods(date(2025, 12, 30), date(2026, 1, 2), TODAY.isoformat()) == [
         PeriodRange("2025-12-30", "2025-12-31"),
         PeriodRange("2026-01-01", "2026-01-02"),
     ]
 
 
-def test_whole_years_are_one_span_and_no_days_are_none() -> None:
+def test_complete_years_are_one_span_and_an_empty_range_has_none() -> None:
     assert covering_periods(date(1970, 1, 1), date(2999, 12, 31), TODAY.isoformat()) == [PeriodRange("1970", "2999")]
     assert covering_periods(date(2026, 1, 2), date(2026, 1, 1), TODAY.isoformat()) == []
 
 
-def test_a_span_has_the_periods_of_its_own_kind_alone() -> None:
+def test_a_span_contains_periods_of_its_own_length_only() -> None:
     march = PeriodRange("2026-03", "2026-03")
     assert "2026-03" in march
     assert "2026-03-15" not in march

@@ -1,4 +1,4 @@
-"""Reports: the shop's days, payments, and figures that are counted separately."""
+"""Reports: days in the store's time zone, payments, and figures that are counted separately."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ REPORTS = (
 
 
 @pytest.fixture
-async def busy(open_shop: OpenShop) -> tuple[Shop, Clock]:
+async def march_sales(open_shop: OpenShop) -> tuple[Shop, Clock]:
     """Sales and estimates over a month's end: 28 February, 1 March, 31 March and 1 April 2026."""
     clock = Clock()
     shop = await open_shop(clock=clock)
@@ -43,8 +43,8 @@ async def busy(open_shop: OpenShop) -> tuple[Shop, Clock]:
     return shop, clock
 
 
-async def test_a_range_has_both_its_days_and_nothing_around_them(busy: tuple[Shop, Clock]) -> None:
-    shop, _ = busy
+async def test_a_range_includes_its_first_and_last_day_only(march_sales: tuple[Shop, Clock]) -> None:
+    shop, _ = march_sales
     report = await shop.get("/api/reports/date-range", start_date="2026-03-01", end_date="2026-03-31")
     assert report["date_range"] == {"start": "2026-03-01", "end": "2026-03-31"}
     assert report["summary"] == {
@@ -67,8 +67,8 @@ async def test_a_range_has_both_its_days_and_nothing_around_them(busy: tuple[Sho
     assert [item["total"] for item in orders["items"]] == [7.0, 7.0, 30.0, 1_000.0]
 
 
-async def test_today_is_the_day_in_the_shop(busy: tuple[Shop, Clock]) -> None:
-    shop, clock = busy
+async def test_today_is_the_day_in_the_time_zone_of_the_store(march_sales: tuple[Shop, Clock]) -> None:
+    shop, clock = march_sales
     for instant, revenue in (
         ("2026-02-28T12:00:00+05:30", 1.0),
         ("2026-03-01T00:00:00+05:30", 400.0),
@@ -81,7 +81,7 @@ async def test_today_is_the_day_in_the_shop(busy: tuple[Shop, Clock]) -> None:
         assert (report["date"], report["summary"]["total_revenue"]) == (instant[:10], revenue)
 
 
-async def test_at_midnight_todays_report_is_another_one_though_nothing_was_sold(open_shop: OpenShop) -> None:
+async def test_todays_report_changes_at_midnight_without_a_sale(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     tag = (await shop.http.get("/api/reports/today")).headers["etag"]
@@ -89,8 +89,8 @@ async def test_at_midnight_todays_report_is_another_one_though_nothing_was_sold(
     assert (await shop.http.get("/api/reports/today", headers={"If-None-Match": tag})).status_code == 200
 
 
-async def test_a_month_has_all_its_days_the_last_one_too(busy: tuple[Shop, Clock]) -> None:
-    shop, _ = busy
+async def test_a_month_includes_its_last_day(march_sales: tuple[Shop, Clock]) -> None:
+    shop, _ = march_sales
     report = await shop.get("/api/reports/monthly/2026/3")
     assert report["period"] == "2026-03"
     assert report["summary"]["total_estimates"] == 2
@@ -106,13 +106,13 @@ async def test_a_month_has_all_its_days_the_last_one_too(busy: tuple[Shop, Clock
 
 
 @pytest.mark.parametrize(("month", "days"), [("2026/2", 28), ("2028/02", 29), ("2026/12", 31), ("2026/4", 30)])
-async def test_months_are_as_long_as_they_are(shop: Shop, month: str, days: int) -> None:
+async def test_each_month_has_its_number_of_days(shop: Shop, month: str, days: int) -> None:
     report = await shop.get(f"/api/reports/monthly/{month}")
     assert len(report["daily_breakdown"]["orders"]) == days
 
 
-async def test_staff_are_sorted_by_revenue(busy: tuple[Shop, Clock]) -> None:
-    shop, _ = busy
+async def test_staff_are_sorted_by_revenue(march_sales: tuple[Shop, Clock]) -> None:
+    shop, _ = march_sales
     report = await shop.get("/api/reports/staff-performance", start_date="2026-03-01", end_date="2026-03-31")
     assert report["staff_performance"] == [
         {
@@ -142,8 +142,8 @@ async def test_staff_are_sorted_by_revenue(busy: tuple[Shop, Clock]) -> None:
     assert [row["staff_name"] for row in everything["staff_performance"]] == ["Ravi", "Meera", "Test User"]
 
 
-async def test_one_kind_alone(busy: tuple[Shop, Clock]) -> None:
-    shop, _ = busy
+async def test_reports_of_estimates_or_orders_only(march_sales: tuple[Shop, Clock]) -> None:
+    shop, _ = march_sales
     estimates = (await shop.get("/api/reports/estimates-only"))["estimates"]
     assert (estimates["total_count"], estimates["total_amount"]) == (2, 1_050.0)
     assert estimates["conversion_breakdown"] == {"pending": 1, "converted": 1}
@@ -154,10 +154,10 @@ async def test_one_kind_alone(busy: tuple[Shop, Clock]) -> None:
 
 
 @pytest.mark.parametrize(("items", "shown"), [(None, 5), (0, 0), (2, 2), (1_000, 5)])
-async def test_items_are_the_newest_as_many_as_asked_for(
-    busy: tuple[Shop, Clock], items: int | None, shown: int
+async def test_the_number_of_newest_items_can_be_chosen(
+    march_sales: tuple[Shop, Clock], items: int | None, shown: int
 ) -> None:
-    shop, _ = busy
+    shop, _ = march_sales
     parameters = {} if items is None else {"items": items}
     report = await shop.get("/api/reports/date-range", start_date="2026-02-28", end_date="2026-03-31", **parameters)
     times = [item["created_at"] for item in report["orders"]["items"]]
@@ -166,8 +166,8 @@ async def test_items_are_the_newest_as_many_as_asked_for(
 
 
 @pytest.mark.parametrize("path", REPORTS)
-async def test_every_report_has_the_members_that_the_app_reads(busy: tuple[Shop, Clock], path: str) -> None:
-    shop, clock = busy
+async def test_every_report_has_the_members_that_the_app_needs(march_sales: tuple[Shop, Clock], path: str) -> None:
+    shop, clock = march_sales
     clock.at("2026-03-31T12:00:00+05:30")
     report = await shop.get(path)
     assert isinstance(report["summary"]["total_sales"], float)
@@ -183,7 +183,7 @@ async def test_every_report_has_the_members_that_the_app_reads(busy: tuple[Shop,
 
 
 @pytest.mark.parametrize("path", REPORTS)
-async def test_an_empty_shop_has_every_report(shop: Shop, path: str) -> None:
+async def test_reports_of_an_empty_store(shop: Shop, path: str) -> None:
     report = await shop.get(path)
     assert report["summary"]["total_sales"] == 0.0
     assert report["recent_items"] == report["staff_performance"] == []
@@ -205,7 +205,7 @@ async def test_an_empty_shop_has_every_report(shop: Shop, path: str) -> None:
         "staff-performance?start_date=x",
     ],
 )
-async def test_a_wrong_parameter_is_refused(shop: Shop, path: str) -> None:
+async def test_an_invalid_parameter_is_rejected(shop: Shop, path: str) -> None:
     response = await shop.http.get(f"/api/reports/{path}")
     assert (response.status_code, response.json()["code"]) == (422, "invalid_query")
 
@@ -222,7 +222,7 @@ async def test_a_wrong_parameter_is_refused(shop: Shop, path: str) -> None:
         ("Pacific/Kiritimati", "2026-02-27T10:00:00Z", "2026-02-28T10:00:00Z"),
     ],
 )
-async def test_a_day_lasts_from_midnight_to_midnight_in_the_shop(
+async def test_a_day_lasts_from_midnight_to_midnight_in_the_time_zone_of_the_store(
     open_shop: OpenShop, zone: str, start: str, end: str
 ) -> None:
     clock = Clock()

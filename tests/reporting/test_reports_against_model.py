@@ -17,7 +17,7 @@ from tests.support.shop import OpenShop, Shop
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 MODES = ("Cash", "UPI: Asha", "Barter")
-#: The last one is no number, and makes no customer.
+#: The last one is not a phone number, and creates no customer.
 PHONES = ("9822012345", "+91 98111 11211", "020 2553 1234", "1234567890")
 
 
@@ -58,7 +58,7 @@ class Model:
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_over_http_reports_agree_with_a_model_after_any_sequence(open_shop: OpenShop, seed: int) -> None:
+async def test_reports_agree_with_a_model_after_any_sequence(open_shop: OpenShop, seed: int) -> None:
     chance, clock, model = random.Random(seed), Clock(), Model()
     shop = await open_shop(clock=clock)
     days = set()
@@ -110,9 +110,9 @@ async def sell(shop: Shop, chance: random.Random, model: Model, day: str) -> Non
 
 
 async def convert(shop: Shop, chance: random.Random, model: Model, day: str) -> None:
-    open_ones = [key for key, each in model.estimates.items() if each["order"] is None]
-    if open_ones:
-        estimate_id, mode = chance.choice(open_ones), chance.choice(MODES)
+    pending = [key for key, each in model.estimates.items() if each["order"] is None]
+    if pending:
+        estimate_id, mode = chance.choice(pending), chance.choice(MODES)
         receipt = await shop.convert(estimate_id, payment_mode=mode)
         estimate = model.estimates[estimate_id]
         estimate["order"] = receipt["order_id"]
@@ -122,9 +122,9 @@ async def convert(shop: Shop, chance: random.Random, model: Model, day: str) -> 
 
 
 async def edit(shop: Shop, chance: random.Random, model: Model, _: str) -> None:
-    open_ones = [key for key, each in model.estimates.items() if each["order"] is None]
-    if open_ones:
-        estimate_id, price = chance.choice(open_ones), Decimal(chance.randrange(1, 100_000)) / 100
+    pending = [key for key, each in model.estimates.items() if each["order"] is None]
+    if pending:
+        estimate_id, price = chance.choice(pending), Decimal(chance.randrange(1, 100_000)) / 100
         phone = chance.choice(PHONES)
         body = estimate_body([line(float(price))], customer_phone=phone)
         await shop.ok("PUT", f"/api/estimates/{estimate_id}", json=body)

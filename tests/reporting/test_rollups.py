@@ -146,7 +146,7 @@ def test_a_refusal_changes_nothing() -> None:
     assert (books.documents, books.events, books.totals) == ({}, [], Counter())
 
 
-async def test_a_store_from_before_there_were_years_gets_them_once(open_shop: OpenShop) -> None:
+async def test_a_store_without_rollups_of_years_gets_them_once(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     for moment in ("2024-12-31T23:59:00+05:30", "2025-01-01T00:01:00+05:30", "2025-07-01T12:00:00+05:30"):

@@ -1,4 +1,4 @@
-"""Sums near the limit of 64 bits: only the bill that makes a sum overflow is refused."""
+"""Sums near the limit of 64 bits: only a document that would make a sum overflow is rejected."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,28 +40,28 @@ async def nearly_full(shop: Shop, measure: str, room: int, kind: str = TOTALS, *
             await collection.update_one({"_id": row_id}, {"$inc": {measure: -added}})
 
 
-async def refused(shop: Shop, method: str, path: str, **options: Any) -> None:
+async def assert_rejected(shop: Shop, method: str, path: str, **options: Any) -> None:
     response = await shop.http.request(method, path, **options)
     assert (response.status_code, response.json()["code"]) == (422, "sums_full"), response.text
 
 
 @pytest.mark.parametrize("value", [10_000_000_000.01, 1e11, 1e12])
-async def test_no_bill_is_larger_than_ten_billion_and_no_payment_either(shop: Shop, value: float) -> None:
+async def test_totals_and_payments_are_limited_to_ten_billion(shop: Shop, value: float) -> None:
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
     large: dict[str, Any] = {"items": [line(value / 1e5, 1e5)], "subtotal": value, "total": value}
-    for to, body, pointer in (
+    for target, body, pointer in (
         (SALE, sale_body(**large), "/total"),
         ("/api/estimates/create", estimate_body(**large), "/total"),
         (SALE, sale_body(amount_paid=value), "/amount_paid"),
         (path, {"amount_paid": value}, "/amount_paid"),
     ):
-        response = await shop.http.post(to, json=body)
+        response = await shop.http.post(target, json=body)
         assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, pointer), response.text
     assert (await shop.sale(items=[line(1e7, 1e3)], amount_paid=MAX_TOTAL))["total"] == MAX_TOTAL
 
 
 @pytest.mark.parametrize("body", [{}, {"amount_paid": 1}])
-async def test_an_estimate_from_before_the_bound_makes_no_bill_beyond_it(
+async def test_an_older_estimate_above_the_limit_cannot_be_converted(
     shop: Shop, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     estimate = await shop.estimate(items=[line(200, 1)], subtotal=200, total=200)
@@ -75,64 +75,64 @@ async def test_an_estimate_from_before_the_bound_makes_no_bill_beyond_it(
 
 @pytest.mark.parametrize(("measure", "room"), [("paid", 150_00), ("sold", 150_00), ("count", 1)])
 @pytest.mark.parametrize("span", ["day", "month", "year"])
-async def test_the_bill_that_makes_an_overflow_is_refused_and_no_other(
-    shop: Shop, measure: str, room: int, span: str
-) -> None:
+async def test_only_the_sale_that_would_overflow_is_rejected(shop: Shop, measure: str, room: int, span: str) -> None:
     first = await shop.sale()
     async with nearly_full(shop, f"orders.Completed.{measure}", room, **{"_id.span": span}):
         body = sale_body(created_at="2026-12-01T10:20:30.5")
         booked = await shop.ok("POST", SALE, json=body)
-        await refused(shop, "POST", SALE, json=sale_body())
+        await assert_rejected(shop, "POST", SALE, json=sale_body())
         # A retry is answered, since it adds nothing.
         assert await shop.ok("POST", SALE, json=body) == booked
         assert (await shop.sale(sale_by="Another"))["sale_number"] == "#003"
-        # What is taken back makes room.
+        # A void makes room.
         await shop.ok("DELETE", f"/api/orders/{first['order_id']}")
         assert (await shop.sale())["sale_number"] == "#004"
 
 
-async def test_an_estimate_and_its_conversion_are_refused_where_they_make_an_overflow(shop: Shop) -> None:
+async def test_an_estimate_or_conversion_that_would_overflow_is_rejected(shop: Shop) -> None:
     estimates = [(await shop.estimate())["estimate_id"] for _ in range(2)]
     await shop.sale(payment_mode="Card")
     async with nearly_full(shop, "estimates.Pending.total", 150_00):
         await shop.estimate()
-        await refused(shop, "POST", "/api/estimates/create", json=estimate_body())
-        await refused(shop, "PUT", f"/api/estimates/{estimates[0]}", json=estimate_body([line(400.0)]))
+        await assert_rejected(shop, "POST", "/api/estimates/create", json=estimate_body())
+        await assert_rejected(shop, "PUT", f"/api/estimates/{estimates[0]}", json=estimate_body([line(400.0)]))
     async with nearly_full(shop, "orders.Completed.paid", 150_00, **{"_id.mode": "card"}):
         await shop.convert(estimates[0], payment_mode="Card")
-        await refused(shop, "POST", f"/api/estimates/{estimates[1]}/convert-to-order", json={"payment_mode": "Card"})
+        await assert_rejected(
+            shop, "POST", f"/api/estimates/{estimates[1]}/convert-to-order", json={"payment_mode": "Card"}
+        )
         await shop.convert(estimates[1])
 
 
-async def test_a_change_of_status_is_refused_where_it_makes_an_overflow(shop: Shop) -> None:
+async def test_a_status_change_that_would_overflow_is_rejected(shop: Shop) -> None:
     orders = [(await shop.sale())["order_id"] for _ in range(3)]
-    asked = {"status": "Refunded"}
-    await shop.ok("PUT", f"/api/orders/{orders[0]}/status", params=asked)
+    query = {"status": "Refunded"}
+    await shop.ok("PUT", f"/api/orders/{orders[0]}/status", params=query)
     async with nearly_full(shop, "orders.Refunded.sold", 150_00):
-        await shop.ok("PUT", f"/api/orders/{orders[1]}/status", params=asked)
-        await refused(shop, "PUT", f"/api/orders/{orders[2]}/status", params=asked)
+        await shop.ok("PUT", f"/api/orders/{orders[1]}/status", params=query)
+        await assert_rejected(shop, "PUT", f"/api/orders/{orders[2]}/status", params=query)
 
 
-async def test_an_order_whose_estimate_would_make_an_overflow_is_not_voided(shop: Shop) -> None:
+async def test_a_void_that_would_overflow_is_rejected(shop: Shop) -> None:
     order = await shop.convert((await shop.estimate())["estimate_id"])
     await shop.estimate()
     path = f"/api/orders/{order['order_id']}"
     async with nearly_full(shop, "estimates.Pending.total", 50_00):
-        await refused(shop, "DELETE", path, params={"keep_estimate": "true"})
+        await assert_rejected(shop, "DELETE", path, params={"keep_estimate": "true"})
         assert (await shop.get(path))["status"] == "Completed"
 
 
 @pytest.mark.parametrize(("measure", "room"), [("sold", 50_00), ("paid", 50_00), ("orders", 0)])
-async def test_a_sale_to_a_customer_whose_sums_are_full_is_refused_and_others_are_not(
+async def test_a_sale_that_would_overflow_the_sums_of_its_customer_is_rejected(
     shop: Shop, measure: str, room: int
 ) -> None:
     await shop.sale(**PHONE)
     async with nearly_full(shop, f"sums.{measure}", room, CUSTOMERS, **{PHONE_FIELD: "+919822012345"}):
-        await refused(shop, "POST", SALE, json=sale_body(**PHONE))
+        await assert_rejected(shop, "POST", SALE, json=sale_body(**PHONE))
         assert (await shop.sale(customer_phone="98220 54321"))["sale_number"] == "#002"
 
 
-async def test_of_sales_that_are_committed_together_only_those_that_make_the_overflow_are_refused(shop: Shop) -> None:
+async def test_in_a_group_only_sales_that_would_overflow_are_rejected(shop: Shop) -> None:
     await shop.sale()
     async with nearly_full(shop, "orders.Completed.paid", 150_00):
         bodies = [sale_body(**({} if number % 10 == 0 else {"sale_by": "Another"})) for number in range(40)]
@@ -144,7 +144,7 @@ async def test_of_sales_that_are_committed_together_only_those_that_make_the_ove
     assert numbers == [f"#{number:03d}" for number in range(2, 39)]
 
 
-async def test_lists_and_reports_show_sums_of_full_rows(shop: Shop) -> None:
+async def test_lists_and_reports_work_with_full_sums(shop: Shop) -> None:
     for mode in ("Cash", "Card"):
         await shop.sale(payment_mode=mode)
     async with nearly_full(shop, "orders.Completed.paid", 0), nearly_full(shop, "orders.Completed.sold", 0):
@@ -154,7 +154,7 @@ async def test_lists_and_reports_show_sums_of_full_rows(shop: Shop) -> None:
             assert (await shop.http.get(path)).status_code == 200, path
 
 
-async def test_the_amount_of_a_list_is_shown_where_its_sum_is_beyond_64_bits(shop: Shop) -> None:
+async def test_the_total_of_a_list_may_exceed_64_bits(shop: Shop) -> None:
     orders = [await shop.sale() for _ in range(2)]
     mine, paid = {"_id": {"$in": [each["order_id"] for each in orders]}}, {"amount_paid": MOST - 7}
     await shop.database.orders.update_many(mine, {"$set": paid})

@@ -20,17 +20,17 @@ async def linked(shop: Shop, **body: Any) -> tuple[str, dict[str, Any]]:
     sale = await shop.sale(items=[line(name="Silk <b>&amp; co</b>")], amount_paid=10.0)
     answer = await shop.http.post(f"/api/orders/{sale['order_id']}/link", json=body)
     assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    base, _, token = made["url"].rpartition("/")
+    receipt: dict[str, Any] = answer.json()
+    base, _, token = receipt["url"].rpartition("/")
     assert base == f"{shop.state['public_base_url']}/d"
-    assert made["pdf_url"] == f"{shop.state['public_base_url']}/static/estimates/{token}.pdf"
-    return f"/d/{token}", {**made, **sale}
+    assert receipt["pdf_url"] == f"{shop.state['public_base_url']}/static/estimates/{token}.pdf"
+    return f"/d/{token}", {**receipt, **sale}
 
 
-async def wait_for_views(shop: Shop, made: dict[str, Any], views: int) -> None:
+async def wait_for_views(shop: Shop, receipt: dict[str, Any], views: int) -> None:
     """Wait for a number of views, since a view is counted after the response."""
     async with asyncio.timeout(30):
-        while (await shop.get(f"/api/orders/{made['order_id']}/link"))["links"][0]["views"] != views:
+        while (await shop.get(f"/api/orders/{receipt['order_id']}/link"))["links"][0]["views"] != views:
             await asyncio.sleep(0.01)
 
 
@@ -58,8 +58,8 @@ async def test_invalid_links_get_the_same_response(open_shop: OpenShop) -> None:
     shop = await open_shop(clock=clock)
     expired, _ = await linked(shop, days=1)
     clock.now += timedelta(days=1, seconds=1)
-    revoked, made = await linked(shop)
-    await shop.ok("DELETE", f"/api/links/{made['id']}")
+    revoked, receipt = await linked(shop)
+    await shop.ok("DELETE", f"/api/links/{receipt['id']}")
     gone, sale = await linked(shop)
     await shop.ok("DELETE", f"/api/orders/{sale['order_id']}")
     paths = ("/d/unknown", expired, revoked, gone, f"/d/{sale['sale_number'].lstrip('#')}", f"/d/{sale['id']}")
@@ -69,35 +69,35 @@ async def test_invalid_links_get_the_same_response(open_shop: OpenShop) -> None:
 
 async def test_a_conditional_request_counts_as_a_view_and_head_does_not(open_shop: OpenShop) -> None:
     shop = await open_shop()
-    path, made = await linked(shop)
+    path, receipt = await linked(shop)
     heads = [await shop.http.head(each) for each in (path, f"{path}.pdf")]
     assert [head.status_code for head in heads] == [200, 200]
     held = {"If-None-Match": heads[1].headers["etag"]}
     assert [(await shop.http.get(f"{path}.pdf", headers=held)).status_code for _ in range(3)] == [304] * 3
-    await wait_for_views(shop, made, 3)
+    await wait_for_views(shop, receipt, 3)
 
 
 async def test_views_are_counted_and_links_listed(open_shop: OpenShop) -> None:
     shop = await open_shop()
-    path, made = await linked(shop, days=365)
+    path, receipt = await linked(shop, days=365)
     await asyncio.gather(*(shop.http.get(path) for _ in range(5)))
-    address = f"/api/orders/{made['order_id']}/link"
-    await wait_for_views(shop, made, 5)
+    address = f"/api/orders/{receipt['order_id']}/link"
+    await wait_for_views(shop, receipt, 5)
     (link,) = (await shop.get(address))["links"]
-    assert (link["id"], link["views"], link["is_open"]) == (made["id"], 5, True)
+    assert (link["id"], link["views"], link["is_open"]) == (receipt["id"], 5, True)
     assert path.rpartition("/")[2] not in str(link)
-    await shop.ok("DELETE", f"/api/links/{made['id']}")
+    await shop.ok("DELETE", f"/api/links/{receipt['id']}")
     (link,) = (await shop.get(address))["links"]
     assert (link["views"], link["is_open"]) == (5, False)
-    assert (await shop.http.delete(f"/api/links/{made['id']}")).status_code == 404
+    assert (await shop.http.delete(f"/api/links/{receipt['id']}")).status_code == 404
 
 
 async def test_links_are_audited_without_the_token(shop: Shop) -> None:
-    path, made = await linked(shop)
-    stored = await shop.database["links"].find_one({"_id": made["id"]})
+    path, receipt = await linked(shop)
+    stored = await shop.database["links"].find_one({"_id": receipt["id"]})
     assert stored is not None
     audit = (await shop.http.get("/api/audit")).text
-    assert f'"id":"{made["id"]}"' in audit
+    assert f'"id":"{receipt["id"]}"' in audit
     for secret in (path.rpartition("/")[2], stored["token"]):
         assert secret not in audit
     assert path.rpartition("/")[2] not in str(stored)

@@ -75,7 +75,7 @@ async def test_the_app_can_send_the_whole_object_back(shop: Shop) -> None:
     assert (after["business_name"], after["enable_dark_mode"], after["version"]) == ("Asha Stores", False, 1)
     assert "surprise" not in after
     assert await shop.get(PATH) == after
-    assert (await shop.ok("PUT", PATH, json=body))["version"] == 1, "nothing was changed, so nothing happened"
+    assert (await shop.ok("PUT", PATH, json=body))["version"] == 1, "without a change there is no new version"
 
 
 async def test_a_stale_version_is_refused(shop: Shop) -> None:
@@ -144,9 +144,9 @@ async def test_the_audit_says_who_changed_what(shop: Shop) -> None:
 @pytest.mark.parametrize(("role", "status"), [("owner", 200), ("cashier", 403), ("device", 403), ("viewer", 403)])
 async def test_all_roles_read_and_only_owners_change(open_shop: OpenShop, role: str, status: int) -> None:
     shop = await open_shop(sign_in="on")
-    who = await signed_in(shop, role, role)
-    assert (await shop.http.get(PATH, headers=who)).status_code == 200
-    assert (await shop.http.put(PATH, json={"footer": "x"}, headers=who)).status_code == status
+    headers = await signed_in(shop, role, role)
+    assert (await shop.http.get(PATH, headers=headers)).status_code == 200
+    assert (await shop.http.put(PATH, json={"footer": "x"}, headers=headers)).status_code == status
 
 
 async def test_another_process_sees_a_change_within_a_second(shop: Shop) -> None:

@@ -35,21 +35,21 @@ def beside(shop: Shop) -> str:
     return f"{shop.store}-beside"
 
 
-async def looks(stores: Stores, count: int) -> None:
+async def wait_for_checks(stores: Stores, count: int) -> None:
     """Wait until the task that closes idle stores has run a number of checks."""
     seen = 0
-    look = stores._unused_for
+    check = stores._unused_for
 
-    def counted(seconds: float) -> list[object]:
+    def note(seconds: float) -> list[object]:
         nonlocal seen
         seen += 1
-        return list(look(seconds))
+        return list(check(seconds))
 
-    stores._unused_for = counted  # type: ignore[method-assign,assignment]
+    stores._unused_for = note  # type: ignore[method-assign,assignment]
     async with asyncio.timeout(20):
         while seen < count:
             await asyncio.sleep(0.005)
-    stores._unused_for = look  # type: ignore[method-assign]
+    stores._unused_for = check  # type: ignore[method-assign]
 
 
 def are_open(stores: Stores) -> set[str]:
@@ -66,9 +66,9 @@ async def test_a_store_in_use_by_a_request_is_not_closed(shop: Shop, stores: Sto
     await stores.state(beside(shop))
     with stores.in_use(beside(shop)):
         with stores.in_use(beside(shop)):
-            await looks(stores, 5)
+            await wait_for_checks(stores, 5)
         # The other request still uses it.
-        await looks(stores, 5)
+        await wait_for_checks(stores, 5)
         assert beside(shop) in are_open(stores)
     await closed(stores, beside(shop))
 
@@ -88,7 +88,7 @@ async def test_a_store_in_use_by_a_background_command_is_not_closed(
     estimate = CreateDocument(ESTIMATES, f"EST-{secrets.token_hex(8)}", draft(EstimateBody().load(estimate_body())))
     command = asyncio.create_task(journal.submit(estimate))
     await asyncio.sleep(0)
-    await looks(stores, 5)
+    await wait_for_checks(stores, 5)
     assert beside(shop) in are_open(stores)
     released.set()
     await command
@@ -147,7 +147,7 @@ async def test_an_http_request_keeps_its_store_open_until_the_response(
         async with asyncio.timeout(20):
             while not await is_reached():
                 await asyncio.sleep(0.005)
-        await looks(stores, 2)
+        await wait_for_checks(stores, 2)
         assert beside(shop) in are_open(stores)
         answer = await asking
     assert (answer.status_code, len(answer.json())) == (200, 1)

@@ -73,7 +73,7 @@ class Filled:
     def path(self, template: str) -> str:
         return re.sub(r"\{(\w+)\}", lambda name: self.names.get(name[1], "1"), template)
 
-    def questions(self) -> list[dict[str, str]]:
+    def queries(self) -> list[dict[str, str]]:
         days = {"start_date": "2020-01-01", "end_date": "2099-12-31"}
         search = {"q": CANARIES["customer_name"], "customer_phone": CANARIES["customer_phone"]}
         return [{}, {"limit": "50", "cursor": self.cursor}, {"since": "0"}, {**days, "items": "100"}, search]
@@ -92,12 +92,12 @@ async def shop(open_shop: OpenShop) -> Shop:
     return await open_shop(sign_in="on", secret_key=SECRET_KEY)
 
 
-@pytest.mark.parametrize("is_home_asked", [True, False])
+@pytest.mark.parametrize("through_home_store", [True, False])
 @pytest.mark.parametrize("role", [OWNER, CASHIER, VIEWER])
-async def test_no_route_reaches_across_stores(shop: Shop, is_home_asked: bool, role: str) -> None:
+async def test_no_route_reaches_across_stores(shop: Shop, through_home_store: bool, role: str) -> None:
     stores = (shop.store, f"{shop.store}-two")
     await found(shop, stores[1])
-    theirs, mine = stores if is_home_asked else stores[::-1]
+    theirs, mine = stores if through_home_store else stores[::-1]
     filled = Filled(shop, await credential_of(shop, OWNER, store=theirs))
     await filled.fill()
     before = await snapshot(shop, theirs)
@@ -117,28 +117,28 @@ async def _try(shop: Shop, filled: Filled, method: str, template: str, headers: 
     path = filled.path(template)
     # With the same body and the idempotency key of a sale of the other store.
     bodies: list[Json | None] = [None] if method == "GET" else [None, sale_body(), {"status": "Pending"}]
-    for question in filled.questions() if method == "GET" else [{}]:
+    for query in filled.queries() if method == "GET" else [{}]:
         for body in bodies:
             keyed = {**headers, "Idempotency-Key": "one-and-the-same"}
-            async with shop.http.stream(method, path, params=question, json=body, headers=keyed) as answer:
-                said = await _beginning(answer, is_endless=template == "/api/events/stream")
+            async with shop.http.stream(method, path, params=query, json=body, headers=keyed) as answer:
+                text = await _first_bytes(answer, is_endless=template == "/api/events/stream")
             for secret in filled.secrets:
-                assert secret not in said, f"{method} {path} {question}"
+                assert secret not in text, f"{method} {path} {query}"
             if "_id}" in template:
                 assert answer.status_code >= 400, f"{method} {path}"
 
 
-async def _beginning(answer: Any, *, is_endless: bool) -> str:
+async def _first_bytes(answer: Any, *, is_endless: bool) -> str:
     if not is_endless or answer.status_code >= 400:
         return str((await answer.aread()).decode("utf-8", "replace"))
-    said = b""
+    text = b""
     try:
         async with asyncio.timeout(0.3):
             async for piece in answer.aiter_raw():
-                said += piece
+                text += piece
     except TimeoutError:
         pass
-    return said.decode()
+    return text.decode()
 
 
 async def test_a_key_of_one_store_is_unused_in_another(shop: Shop) -> None:
@@ -172,8 +172,8 @@ async def test_an_owner_of_all_stores_chooses_a_store_per_request(shop: Shop) ->
     assert [order["customer_name"] for order in (await shop.http.get("/api/orders/all", headers=there)).json()] == [
         "Over there"
     ]
-    for nowhere in ("nowhere", f"../{other}", "", "$ne", "x" * 5_000):
-        refused = await shop.http.get("/api/orders/all", headers={**headers, "X-Store": nowhere})
+    for unknown in ("nowhere", f"../{other}", "", "$ne", "x" * 5_000):
+        refused = await shop.http.get("/api/orders/all", headers={**headers, "X-Store": unknown})
         assert_problem(refused, 404, "no_such_store")
 
 

@@ -1,4 +1,4 @@
-"""Documents and letterheads to print, and readers of PDFs."""
+"""Documents and letterheads to print, and functions to read PDFs."""
 
 import io
 from datetime import UTC, datetime
