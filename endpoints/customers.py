@@ -8,7 +8,7 @@ from starlette.responses import Response
 from endpoints.http.actor import actor_of
 from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, update_op
-from endpoints.http.requests import if_match_versions, read_json, read_query, sent
+from endpoints.http.requests import if_match_versions, incoming_request, read_json, read_query
 from endpoints.http.responses import answer, page_headers
 from endpoints.transfer.cached_responses import cached_response
 from endpoints.transfer.json_streams import enclosed_list
@@ -61,19 +61,19 @@ class CustomerCreation(HTTPEndpoint):
             "CustomerSaved",
             BODY,
             examples.CUSTOMERS,
-            gives=("customer_id",),
-            refuses=(CustomerExists,),
+            ids=("customer_id",),
+            errors=(CustomerExists,),
         )
     )
     async def post(self, request: TransferRequest) -> Response:
         body = await read_json(request)
-        said = sent(request, body)
+        incoming = incoming_request(request, body)
         draft = load_body(BODY, body)
         command = AddCustomer(
             new_id(CUSTOMERS, request.state.clock()),
             draft,
             normalize_phone(draft["phone"], request.state.region),
-            keys=creation_keys(said, draft),
+            keys=creation_keys(incoming, draft),
             actor=actor_of(request),
         )
         outcome = await commit(request, command)
@@ -86,10 +86,10 @@ class Customer(HTTPEndpoint):
         update_op(
             "Change a customer",
             ResponseSpec(content=ref("CustomerSaved"), description="The customer as they are now.", headers=("ETag",)),
-            description="What is left out stays. What was sold to an earlier phone number still counts for them.",
+            description="Members that are left out keep their values. Sales to an earlier phone number still count for the customer.",
             body=CHANGE,
             examples=examples.CUSTOMER_CHANGES,
-            refuses=(CustomerExists,),
+            errors=(CustomerExists,),
         )
     )
     async def put(self, request: TransferRequest) -> Response:
@@ -117,7 +117,7 @@ class Customer(HTTPEndpoint):
         command = RemoveCustomer(
             request.path_params["customer_id"],
             versions=if_match_versions(request),
-            keys=deletion_keys(sent(request)),
+            keys=deletion_keys(incoming_request(request)),
             actor=actor_of(request),
         )
         return receipt(await commit(request, command), "Customer deleted successfully")

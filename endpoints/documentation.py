@@ -89,7 +89,7 @@ def _document(summary: str, standard: str) -> Operation:
     return Operation(
         summary=summary,
         headers=("If-None-Match",),
-        answers={
+        responses={
             200: ResponseSpec(content=ref("Document"), description=standard, headers=("ETag",)),
             304: ResponseSpec(content=None, description="Nothing has changed.", headers=("ETag",)),
         },

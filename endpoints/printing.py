@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import Response
 
-from endpoints.http.operations import Operation, Refusals, ResponseSpec, operation
+from endpoints.http.operations import ErrorTypes, Operation, ResponseSpec, operation
 from endpoints.http.requests import matches_etag, read_query
 from endpoints.http.state import ShopRequest
 from endpoints.transfer.concurrency_limits import owner_of
@@ -32,20 +32,20 @@ _POLICY: Final = {
 
 
 def pdf_op(
-    summary: str, *, refuses: Refusals = (NotFound,), answers: Mapping[int, ResponseSpec] = MappingProxyType({})
+    summary: str, *, errors: ErrorTypes = (NotFound,), responses: Mapping[int, ResponseSpec] = MappingProxyType({})
 ) -> Operation:
     headers = ("ETag",)
     return Operation(
         summary=summary,
-        description="The same content on the same paper gives the same bytes.",
+        description="The same document with the same paper size gives the same bytes.",
         query=QUERY,
         headers=("If-None-Match",),
-        answers={
+        responses={
             200: ResponseSpec(content={}, description="The PDF.", headers=(*headers, "Content-Disposition"), media=PDF),
             304: ResponseSpec(content=None, description="Nothing has changed.", headers=headers),
-            **answers,
+            **responses,
         },
-        refuses=(*refuses, InvalidQuery, PdfUnavailable, Unavailable),
+        errors=(*errors, InvalidQuery, PdfUnavailable, Unavailable),
     )
 
 
@@ -66,7 +66,7 @@ class OrderPdf(HTTPEndpoint):
 async def pdf_response(request: ShopRequest, document: Document, **options: Any) -> Response:
     """Return the PDF of a document, or 304 without rendering if the client has it already.
 
-    :raises InvalidQuery: the paper is unknown.
+    :raises InvalidQuery: the paper size is unknown.
     :raises PdfUnavailable: see `PdfRenderer.render`.
     """
     wanted = read_query(request, QUERY).get("paper")

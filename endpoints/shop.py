@@ -34,8 +34,8 @@ class Settings(HTTPEndpoint):
             "`api_url`, which is the public address; and notifications, backup, dark mode and sounds are on, as in the "
             "app. The logo comes with `logo=true` only.",
             query=QUERY,
-            answers={200: _SHOWN},
-            refuses=(InvalidQuery, Unavailable),
+            responses={200: _SHOWN},
+            errors=(InvalidQuery, Unavailable),
         )
     )
     async def get(self, request: ShopRequest) -> Response:
@@ -47,10 +47,10 @@ class Settings(HTTPEndpoint):
         update_op(
             "Change settings",
             _SHOWN,
-            description="What is left out stays as it is.",
+            description="Omitted members keep their values.",
             body=BODY,
             examples=SETTINGS,
-            refuses=(PdfUnavailable,),
+            errors=(PdfUnavailable,),
         )
     )
     async def put(self, request: ShopRequest) -> Response:

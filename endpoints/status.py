@@ -69,7 +69,7 @@ class Health(HTTPEndpoint):
     @operation(
         Operation(
             summary="Whether a sale could be booked now",
-            answers={
+            responses={
                 200: ResponseSpec(content=ref("Healthy"), description="It could."),
                 503: ResponseSpec(
                     content=ref("Unhealthy"),
@@ -108,7 +108,7 @@ class Readiness(HTTPEndpoint):
     """Reports whether to route requests to this process: not after a shutdown has begun, nor while the database is
     unavailable or the store is being restored."""
 
-    @operation(simple_op("Whether requests should be sent here", "Ready", refuses=(Unavailable, BeingRestored)))
+    @operation(simple_op("Whether requests should be sent here", "Ready", errors=(Unavailable, BeingRestored)))
     async def get(self, request: LiveRequest) -> Response:
         if request.state.shutdown.has_begun:
             raise Unavailable("The service is shutting down.")
@@ -124,7 +124,7 @@ class Metrics(HTTPEndpoint):
     @operation(
         Operation(
             summary="Figures of all workers, for Prometheus",
-            answers={
+            responses={
                 200: ResponseSpec(
                     content={"type": "string"}, description="Prometheus' text format.", media="text/plain"
                 )

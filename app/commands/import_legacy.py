@@ -110,7 +110,7 @@ def import_legacy(
             # A store that was restored from a backup was imported before, although only its counters show it.
             if static is None or not is_restored(settings):
                 how = {"dry_run": dry_run, "unmasked": unmasked, "as_json": as_json}
-                _adopt(settings, source, file=report, force=force, **how)
+                _import(settings, source, file=report, force=force, **how)
             if static is not None:
                 bring(settings, static, dry_run=dry_run)
 
@@ -118,10 +118,10 @@ def import_legacy(
 def _refuse_more(names: list[str]) -> None:
     """Raise BadParameter unless `--undo` or `--drop-backup` is the only option, since both delete for good."""
     if len(names) > 1:
-        raise typer.BadParameter(f"{names[0]} goes alone, without {', '.join(names[1:])}. Nothing was done.")
+        raise typer.BadParameter(f"{names[0]} excludes {', '.join(names[1:])}. Nothing was done.")
 
 
-def _adopt(
+def _import(
     settings: Settings,
     name: str | None,
     *,
@@ -143,10 +143,10 @@ def _adopt(
             currency_region(settings.currency),
         )
         named = open_source(name or settings.database_name, own)
-        with named as source, progress_by_steps(console) as tell:
+        with named as source, progress_by_steps(console) as show_progress:
             in_place = is_same_database(source, own)
             legacy_import = LegacyImport(
-                target, own if in_place else source, in_place=in_place, report=report, on_progress=tell
+                target, own if in_place else source, in_place=in_place, report=report, on_progress=show_progress
             )
             before = await legacy_import.previous_report()
             waiting = await legacy_import.count_late() if before is not None else 0
@@ -168,14 +168,14 @@ def _adopt(
             )
         raise
     # The standard output has the defects only, for a pipe.
-    say = partial(typer.echo, err=file == STDOUT)
+    print_line = partial(typer.echo, err=file == STDOUT)
     if as_json:
         summary = done.before or (merge_summary(report.summary(), done.late) if done.late.count else report.summary())
-        say(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
+        print_line(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
     else:
         for each in (report, done.late) if done.before is None else (done.late,):
             for line in each.lines(is_masked=not unmasked) if each.of_kind else ():
-                say(line)
+                print_line(line)
     for sentence in _sentences(done, settings.store_id, dry_run=dry_run):
         console.print(sentence, markup=False)
 

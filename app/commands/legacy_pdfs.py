@@ -13,7 +13,7 @@ from app.config.settings import Settings
 from app.console.terminal import console
 from repositories.database.client import Database
 from repositories.messaging.uploads import Upload, Uploads
-from schemas.core.collections import ADOPTION, COUNTERS
+from schemas.core.collections import COUNTERS, IMPORTS
 
 #: The name under which an imported file is downloaded.
 _FILE_NAME = "estimate.pdf"
@@ -36,7 +36,7 @@ def is_restored(settings: Settings) -> bool:
 
     async def work(database: Database) -> bool:
         counters = await database[COUNTERS].find_one({"_id": settings.store_id}, {"adopted": 1})
-        state = await database[ADOPTION].find_one({"_id": settings.store_id}, {"_id": 1})
+        state = await database[IMPORTS].find_one({"_id": settings.store_id}, {"_id": 1})
         return state is None and counters is not None and "adopted" in counters
 
     return with_database(settings, work, prepared=False)

@@ -26,19 +26,19 @@ def setup_token(settings: Settings) -> str | None:
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-async def log_setup_instructions(settings: Settings, claim: ShopSetup) -> None:
+async def log_setup_instructions(settings: Settings, setup: ShopSetup) -> None:
     """Log how to create the first owner, in one process, while there is no owner."""
-    if settings.is_open or await claim.is_complete() or not await claim.acquire_notice(_this_server()):
+    if settings.is_open or await setup.is_complete() or not await setup.acquire_notice(_this_server()):
         return
     # The operator knows a token of the settings, so the log need not show it.
-    shown = "$SETUP_TOKEN" if settings.setup_token else setup_token(settings)
+    token = "$SETUP_TOKEN" if settings.setup_token else setup_token(settings)
     logger.critical(
         # Without quotes, which a JSON log would escape.
-        "THIS SHOP HAS NO OWNER YET. Make yourself its owner, once, with a password of 12 characters or more: "
+        "The service has no owner yet. To create the first owner, run this with a password of 12 characters or more: "
         "curl %s/api/setup --data-urlencode token=%s --data-urlencode username=owner --data-urlencode name=Owner "
         "--data-urlencode password=YOUR-PASSWORD",
         settings.public_base_url,
-        shown,
+        token,
     )
 
 

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 FINAL: Final = {
     1009: "a message was too large",
     4400: "the subscription is wrong",
-    4401: "nobody is signed in: there was no token, or it is not known there, or was revoked. Set POS_TOKEN",
+    4401: "not signed in: the token is missing, unknown or revoked. Set POS_TOKEN",
     4403: "this sign-in, or this origin, may not listen there",
     4431: "the sign-in has expired. Sign in again, or take a device's key, which lasts",
 }

@@ -95,19 +95,19 @@ def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ())
 
 @contextmanager
 def _running(command: list[str], folder: Path, socket: Path, lock: int) -> Iterator[str]:
-    keeper = _Keeper(command, folder, lock)
+    supervisor = _Supervisor(command, folder, lock)
     url = _url(socket)
     try:
-        _await_primary(keeper.process, folder, url, socket)
-        keeper.watch()
+        _await_primary(supervisor.process, folder, url, socket)
+        supervisor.watch()
         yield url
     finally:
-        keeper.stop()
+        supervisor.stop()
         if socket.parent != folder:
             shutil.rmtree(socket.parent, ignore_errors=True)
 
 
-class _Keeper:
+class _Supervisor:
     """Starts a mongod, and restarts it if it dies (out of memory, a kill) before it is stopped.
 
     :param lock: the file descriptor of the folder's lock, which the mongod inherits.
@@ -123,7 +123,7 @@ class _Keeper:
 
     def watch(self) -> None:
         """Restart the mongod from now on if it dies."""
-        threading.Thread(target=self._watch, name="mongod keeper", daemon=True).start()
+        threading.Thread(target=self._watch, name="mongod supervisor", daemon=True).start()
 
     def stop(self) -> None:
         with self._changing:
@@ -258,7 +258,7 @@ def _why_it_ended(code: int, folder: Path) -> str:
         return _in_use(folder)
     log = folder / "mongod.log"
     lines = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
-    quoted = "\n  ".join(["", *lines]) if lines else " It said nothing; is a library missing (libcurl4)?"
+    quoted = "\n  ".join(["", *lines]) if lines else " It wrote no log; a library (libcurl4) may be missing."
     return f"The local mongod ended with code {code}; its log, {log}, ends so:{quoted}"
 
 

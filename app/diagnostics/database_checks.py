@@ -20,19 +20,25 @@ _CLOCK_SECONDS, _CLOCK_WRONG_SECONDS = 2.0, 60.0
 
 _UNREACHABLE: Final = {
     "invalid": (
-        "It is no MongoDB address",
-        "Write it as mongodb://host/ or, of Atlas, mongodb+srv://user:password@host/, the password percent-encoded.",
+        "The address is not a MongoDB address",
+        "Write it as mongodb://host/, or for Atlas as mongodb+srv://user:password@host/ with a percent-encoded password.",
     ),
-    "dns": ("Its host is not known", "Check the spelling of the host, and this machine's DNS."),
-    "refused": ("Nobody listens there", "Start MongoDB; check host and port, and what it binds to (net.bindIp)."),
-    "auth": ("It refuses the user or the password", "Check both (special characters as %40), and authSource."),
+    "dns": ("The host is unknown", "Check the spelling of the host, and this machine's DNS."),
+    "refused": ("The host refuses connections", "Start MongoDB; check host, port and net.bindIp."),
+    "auth": (
+        "The database rejects the user or the password",
+        "Check both (special characters as %40), and authSource.",
+    ),
     "tls": (
         "The encrypted connection fails",
         "Check tls= in the address, the certificate's host and dates, tlsCAFile.",
     ),
-    "timeout": ("Nobody answers there", "A firewall? On Atlas, allow this machine's address under Network Access."),
+    "timeout": (
+        "The host does not answer",
+        "Check firewalls. On Atlas, allow this machine's address under Network Access.",
+    ),
     "no_primary": ("No member is primary", "See rs.status(): a majority of the members has to run, connected."),
-    "other": ("It cannot be used", "See what it says."),
+    "other": ("The database cannot be used", "See the error."),
 }
 
 
@@ -161,13 +167,13 @@ def _judge_key(secret_key: str, proof: str) -> Verdict:
 
 def _judge_import(step: str | None, late: list[str]) -> Verdict:
     if step not in (None, "done"):
-        return wrong("Its documents are half imported.", "Run `pos import-legacy` again to complete it.")
+        return wrong("The import of its documents is incomplete.", "Run `pos import-legacy` again to complete it.")
     if late:
         return wrong(
             f"It has written what no list shows: {' '.join(late)}",
-            "Import it with `pos import-legacy`. If that was done, the earlier backend still writes here: stop it.",
+            "Import it with `pos import-legacy`. If you have done that, the earlier backend still writes here: stop it.",
         )
-    return ok("Its documents were taken over.")
+    return ok("Its documents are imported.")
 
 
 def _judge_indexes(defects: tuple[list[str], list[str]]) -> Verdict:
@@ -175,7 +181,7 @@ def _judge_indexes(defects: tuple[list[str], list[str]]) -> Verdict:
     problems = [*(f"{name} is missing" for name in missing), *(f"{name} is not as defined" for name in different)]
     if not problems:
         return ok("All are there.")
-    remedy = "`pos migrate` creates what is missing."
+    remedy = "`pos migrate` creates the missing ones."
     if different:
         remedy += " Drop those that differ first, with dropIndex in mongosh."
     return wrong(f"{'; '.join(problems)}.", remedy)
@@ -196,7 +202,7 @@ def _judge_counters(counters: Mapping[str, Any] | None, highest: Mapping[str, An
         return ok("They agree with the documents.")
     return wrong(
         f"{'; '.join(problems)}.",
-        "Stop the service; `pos verify` says what is missing. Was a part of a backup restored? Restore all of it.",
+        "Stop the service; `pos verify` lists the differences. If only a part of a backup was restored, restore all of it.",
     )
 
 
@@ -209,10 +215,10 @@ def _judge_zone(counters: Mapping[str, Any], zone: str) -> Verdict | None:
 
 def _judge_totals(different: list[str]) -> Verdict:
     if not different:
-        return ok("By years they agree with the documents; `pos verify` looks at each day.")
+        return ok("Those of years agree with the documents; `pos verify` checks each day.")
     return wrong(
-        f"What reports read differs from the documents, of {' and '.join(different)}.",
-        "`pos verify` names each difference. If a service sells just now, look again.",
+        f"The rollups differ from the documents, of {' and '.join(different)}.",
+        "`pos verify` lists each difference. During sales, run the check again.",
     )
 
 
@@ -221,5 +227,5 @@ def _judge_newest(newest: datetime, now: datetime) -> Verdict:
         return ok(f"{newest:%Y-%m-%d %H:%M} UTC")
     return wrong(
         f"It was written at {newest:%Y-%m-%d %H:%M} UTC, which is in the future.",
-        "A clock was or is wrong: see to it; what is sold now stands before that until then.",
+        "Correct the clocks. Until that time, new sales are listed before it.",
     )

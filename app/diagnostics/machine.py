@@ -83,10 +83,10 @@ def local_mongod(machine: Machine) -> tuple[Path | str, str | None]:
     except MongodRefused as refusal:
         return str(refusal), None
     with suppress(OSError, subprocess.SubprocessError):
-        said = subprocess.run(  # noqa: S603  (the executable is the operator's own choice)
+        output = subprocess.run(  # noqa: S603  (the executable is the operator's own choice)
             [path, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
         ).stdout
-        if found := re.search(r"db version v(\S+)", said):
+        if found := re.search(r"db version v(\S+)", output):
             return path, found[1]
     return path, None
 

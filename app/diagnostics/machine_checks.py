@@ -57,7 +57,7 @@ def _judge_origins(settings: Settings) -> Verdict:
     remedy = "Name the origins of your own pages, separated by commas."
     if settings.is_for_any_page:
         finding = warning if settings.is_insecure else wrong
-        return finding("Nobody signs in, so web pages of any origin read the shop, sell and enrol devices.", remedy)
+        return finding("Sign-in is off, so web pages of any origin can read data, sell and add devices.", remedy)
     if "*" in settings.cors_origins:
         return warning("Web pages of any origin may do what their visitor's credential may.", remedy)
     return ok(", ".join(settings.cors_origins) or "None but the service's own.")
@@ -73,14 +73,13 @@ def _judge_sign_in(settings: Settings) -> Verdict:
 def _judge_proxies(settings: Settings) -> Verdict:
     if settings.public_base_url.startswith("https:") and not settings.trusted_proxies:
         return warning(
-            "The service speaks no TLS itself, so a proxy stands before it, but none is trusted: all clients have one "
-            "address, in limits and in the audit.",
+            "The service speaks no TLS itself, so a proxy is in front of it, but none is trusted: all clients have one "
+            "address in limits and in the audit log.",
             "Set it to the number of proxies, 1 on Heroku and Render.",
         )
     if settings.trusted_proxies and settings.is_local:
         return warning(
-            "Proxies are trusted, but PUBLIC_BASE_URL is loopback: where none stands before the service, anybody can "
-            "say which address they have.",
+            "Proxies are trusted, but PUBLIC_BASE_URL is loopback: without a proxy, any client can claim any address.",
             "Unset it, or set PUBLIC_BASE_URL to the address that people use.",
         )
     return ok(str(settings.trusted_proxies))
@@ -97,7 +96,7 @@ def _judge_messages(settings: Settings) -> Verdict:
         )
     if whatsapp.provider == CLOUD and whatsapp.app_secret is None:
         return warning(
-            "Nothing tells whether messages arrive.",
+            "The service does not learn whether messages arrive.",
             "Set WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN, and the webhook: see docs/messages.md.",
         )
     return ok(f"They go out through {whatsapp.provider}.")
@@ -195,8 +194,8 @@ def _judge_folder(folder: DataFolder) -> Verdict:
         return warning(f"Others may read {path} (mode {folder.mode:o}).", f"chmod 700 {path}")
     if folder.is_held and folder.running_url is None:
         return wrong(
-            f"{path} is held by a process, but no database answers there.",
-            "Wait a moment; if it stays so, stop the `pos serve` or mongod that holds it.",
+            f"{path} is in use by a process, but no database answers there.",
+            "Wait a moment; if this remains, stop the `pos serve` or mongod that uses it.",
         )
     return ok(f"{path}, {'in use by a server' if folder.is_held else 'not in use'}")
 

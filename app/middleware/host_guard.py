@@ -56,8 +56,8 @@ _FOREIGN: Final = ForeignOrigin(
     "This web page may not change anything here. If it should, put its origin into CORS_ORIGINS."
 )
 _ELSEWHERE: Final = LoopbackOnly(
-    "Nobody signs in here, so the service answers its own machine only. To let others in, set PUBLIC_BASE_URL to its "
-    "address and SECRET_KEY to a secret of 32 characters or more: then people sign in."
+    "Sign-in is off, so the service answers only its own machine. To let other machines in, set PUBLIC_BASE_URL to "
+    "its address and SECRET_KEY to a secret of 32 characters or more. Then users must sign in."
 )
 
 
@@ -89,7 +89,7 @@ class HostOriginGuard:
             elif name == FORWARDED_FOR:
                 forwarded = value if forwarded is None else b",".join((forwarded, value))
         if self._is_for_this_machine and (
-            not _is_of_this_machine(scope, forwarded) or self._is_handed_over(scope, forwarded)
+            not _is_of_this_machine(scope, forwarded) or self._is_forwarded(scope, forwarded)
         ):
             return _ELSEWHERE
         if scope["path"] in PROBES:
@@ -102,7 +102,7 @@ class HostOriginGuard:
         is_known = self._origins.allow(origin.decode("latin-1"), host.decode("latin-1"))
         return None if is_known else _FOREIGN
 
-    def _is_handed_over(self, scope: Scope, forwarded: bytes | None) -> bool:
+    def _is_forwarded(self, scope: Scope, forwarded: bytes | None) -> bool:
         """Return whether a proxy forwards for another client. A trusted one names it in `X-Forwarded-For`."""
         signs = [value for name, value in scope["headers"] if is_of_a_proxy(name)]
         if self._trusts_proxies and forwarded is not None:

@@ -35,34 +35,34 @@ class SocketObservation:
         is_open = False
         code = _ENDED
 
-        async def heard() -> Message:
+        async def receive_and_note() -> Message:
             nonlocal code
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 code = message["code"]
             return message
 
-        async def said(message: Message) -> None:
+        async def send_and_log(message: Message) -> None:
             nonlocal is_open
             await send(message)
             if message["type"] == "websocket.accept":
                 is_open = True
                 self._open += 1
-                self._tell("socket opened", scope, subprotocol=message.get("subprotocol"))
+                self._write("socket opened", scope, subprotocol=message.get("subprotocol"))
             elif message["type"] == "websocket.http.response.start":
-                self._tell("socket refused", scope, status=message["status"])
+                self._write("socket refused", scope, status=message["status"])
             elif message["type"] == "websocket.close" and not is_open:
                 # A close before the handshake is a refusal.
-                self._tell("socket refused", scope, status=HTTPStatus.FORBIDDEN)
+                self._write("socket refused", scope, status=HTTPStatus.FORBIDDEN)
 
         try:
-            await self.app(scope, heard, said)
+            await self.app(scope, receive_and_note, send_and_log)
         finally:
             if is_open:
                 self._open -= 1
-                self._tell("socket closed", scope, code=code, seconds=round(time.perf_counter() - began, 3))
+                self._write("socket closed", scope, code=code, seconds=round(time.perf_counter() - began, 3))
 
-    def _tell(self, event: str, scope: Scope, **fields: Any) -> None:
+    def _write(self, event: str, scope: Scope, **fields: Any) -> None:
         route = route_of(scope)
         shown = {"route": UNMATCHED if route == ANYWHERE else route, **fields}
         self._log.write(event, {**shown, "clients": self._open, "request_id": request_id.get()})

@@ -20,20 +20,20 @@ from app import SERVICE, __version__
 from app.middleware.errors import MethodNotAllowed
 from app.middleware.host_guard import PROBES, ForeignOrigin, LoopbackOnly, WrongHost
 from app.middleware.setup_gate import BEFORE_SETUP, NotSetUp
-from app.openapi.parameters import ANSWER_HEADERS, PATH_PARAMETERS, REQUEST_HEADERS
+from app.openapi.parameters import PATH_PARAMETERS, REQUEST_HEADERS, RESPONSE_HEADERS
 from app.openapi.problems import (
     PROBLEM,
-    every_refusal,
+    all_errors,
+    error_response,
+    errors_of,
     headers_named,
     problem_name,
     problem_shape,
-    refusals_of,
-    refused,
 )
 from endpoints.accounts.guard import GuardedRoute
 from endpoints.accounts.permissions import ANYONE
 from endpoints.http.errors import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
-from endpoints.http.operations import Operation, Refusals, ResponseSpec
+from endpoints.http.operations import ErrorTypes, Operation, ResponseSpec
 from endpoints.transfer.compressible import CompressibleBody
 from repositories.database.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.core.errors import InvalidQuery, ShopError
@@ -45,7 +45,7 @@ Json = dict[str, Any]
 
 METHODS: Final = ("get", "post", "put", "delete", "patch")
 #: The additional errors of a route with a guard, and the header that names a store.
-_AT_THE_GUARD: Final[Refusals] = (
+_AT_THE_GUARD: Final[ErrorTypes] = (
     *(RepeatedAuthorization, NotSignedIn, SignInExpired, Forbidden),
     *(NoSuchStore, TooManyRequests, Unavailable),
 )
@@ -57,19 +57,19 @@ _TAGS: Final = {
     "reports": "What was sold, read from running totals.",
     "audit": "Who did what; for owners.",
     "events": "Every change, in order; the same as on `/ws`.",
-    "auth": "Signing in and out.",
+    "auth": "Sign-in and sign-out.",
     "users": "People who may sign in, for owners.",
     "devices": "Tablets and tills with a key of their own, for owners.",
-    "messages": "Messages to customers, and how each stands.",
+    "messages": "Messages to customers, and their states.",
     "links": "Links by which customers see a document.",
-    "service": "The service about itself.",
+    "service": "Status and description of the service.",
 }
 _ABOUT: Final = """\
 Money is a number with a decimal point, times are ISO 8601 with the shop's offset, document numbers are `#001`, `#002`,
-… and are found as `%23001`, `001` or `1`. Whatever answers GET answers HEAD. Live updates over the WebSocket `/ws` are
-described by [/asyncapi.json](/asyncapi.json).
+… and are found as `%23001`, `001` or `1`. Each address that supports GET supports HEAD.
+[/asyncapi.json](/asyncapi.json) describes the live updates over the WebSocket `/ws`.
 
-Every refusal, from every layer, is `application/problem+json` (RFC 9457) with a sentence in `detail`:
+Every error, from every layer, is `application/problem+json` (RFC 9457) with a sentence in `detail`:
 
 | status | code | |
 | --- | --- | --- |
@@ -112,14 +112,14 @@ def _is_public(route: GuardedRoute, method: str) -> bool:
 
 def _guarded(route: GuardedRoute, method: str, operation: Operation) -> Operation:
     """Return an operation with the parameters and errors of its guard and of the middleware."""
-    operation = replace(operation, refuses=(*operation.refuses, *_refusals_before(route, method)))
+    operation = replace(operation, errors=(*operation.errors, *_errors_before(route, method)))
     if _is_public(route, method):
         return operation
-    refuses = dict.fromkeys((*operation.refuses, *_AT_THE_GUARD))
-    return replace(operation, refuses=tuple(refuses), headers=(*operation.headers, _STORE))
+    errors = dict.fromkeys((*operation.errors, *_AT_THE_GUARD))
+    return replace(operation, errors=tuple(errors), headers=(*operation.headers, _STORE))
 
 
-def _refusals_before(route: GuardedRoute, method: str) -> Refusals:
+def _errors_before(route: GuardedRoute, method: str) -> ErrorTypes:
     """Return the errors that a request can get before it reaches its handler."""
     return (
         LoopbackOnly,
@@ -132,7 +132,7 @@ def _refusals_before(route: GuardedRoute, method: str) -> Refusals:
 
 def document(routes: Sequence[BaseRoute]) -> Json:
     described = list(operations(routes))
-    refusals = every_refusal(operation for _, _, operation in described)
+    classes = all_errors(operation for _, _, operation in described)
     plugin = MarshmallowPlugin()
     spec = APISpec(
         title=SERVICE,
@@ -140,7 +140,7 @@ def document(routes: Sequence[BaseRoute]) -> Json:
         openapi_version="3.1.0",
         plugins=[plugin],
         info={
-            "description": _ABOUT + "".join(f"| {each.status} | `{each.code}` | {each.title} |\n" for each in refusals)
+            "description": _ABOUT + "".join(f"| {each.status} | `{each.code}` | {each.title} |\n" for each in classes)
         },
         # Relative, since the reader of the document has already reached the service.
         servers=[{"url": "/", "description": "This service"}],
@@ -149,10 +149,10 @@ def document(routes: Sequence[BaseRoute]) -> Json:
     assert plugin.converter is not None  # noqa: S101  (for the type checker: the document has just made it)
     plugin.converter.add_attribute_function(field_schema)  # type: ignore[no-untyped-call]
     plugin.converter.add_parameter_attribute_function(parameter_schema)
-    _add_schemas(spec, refusals)
+    _add_schemas(spec, classes)
     for name, header in REQUEST_HEADERS.items():
         spec.components.parameter(name, "header", {"schema": {"type": "string"}, **header})
-    for name, header in ANSWER_HEADERS.items():
+    for name, header in RESPONSE_HEADERS.items():
         spec.components.header(name, {"schema": {"type": "string"}, **header})
     spec.components.security_scheme(
         _CREDENTIAL,
@@ -164,13 +164,13 @@ def document(routes: Sequence[BaseRoute]) -> Json:
         },
     )
     # A described method never gets a 405, so the response is listed here only.
-    spec.components.response(MethodNotAllowed.code, refused((MethodNotAllowed,)))
+    spec.components.response(MethodNotAllowed.code, error_response((MethodNotAllowed,)))
     for route, method, operation in described:
         spec.path(route.path, operations={method: _shown(route, method, operation, described)})
     return spec.to_dict()
 
 
-def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
+def _add_schemas(spec: APISpec, classes: Iterable[type[ShopError]]) -> None:
     for name, schema in DOCUMENTS.items():
         spec.components.schema(name, schema=schema)
     for shown in spec.components.schemas.values():
@@ -178,8 +178,8 @@ def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
     for name, shape in RESPONSES.items():
         spec.components.schema(name, shape)
     spec.components.schema("Problem", PROBLEM)
-    for refusal in refusals:
-        spec.components.schema(problem_name(refusal), problem_shape(refusal))
+    for error in classes:
+        spec.components.schema(problem_name(error), problem_shape(error))
 
 
 def _shown(
@@ -193,8 +193,8 @@ def _shown(
         "security": [] if _is_public(route, method) else [{_CREDENTIAL: []}, {}],
         "parameters": _parameters(route.path, operation),
         "responses": {
-            **{str(status): _answered(answer, described) for status, answer in operation.answers.items()},
-            **refusals_of(route.path, operation),
+            **{str(status): _answered(response, described) for status, response in operation.responses.items()},
+            **errors_of(route.path, operation),
         },
     }
     if operation.body is not None:
@@ -203,7 +203,7 @@ def _shown(
         schema = {"anyOf": [operation.body, {"type": "null"}]} if operation.optional else operation.body
         shown["requestBody"] = {
             "required": not operation.optional,
-            "content": {operation.takes: {"schema": schema, "examples": examples}},
+            "content": {operation.media: {"schema": schema, "examples": examples}},
         }
     return shown
 
@@ -232,16 +232,16 @@ def _parameters(path: str, operation: Operation) -> list[Any]:
     return [*in_path, *in_query, *operation.headers, "X-Request-ID"]
 
 
-def _answered(answer: ResponseSpec, described: Sequence[tuple[GuardedRoute, str, Operation]]) -> Json:
-    shown: Json = {"description": answer.description, "headers": headers_named(*answer.headers)}
-    if answer.content is not None:
-        shown["content"] = {answer.media: {"schema": answer.content}}
+def _answered(response: ResponseSpec, described: Sequence[tuple[GuardedRoute, str, Operation]]) -> Json:
+    shown: Json = {"description": response.description, "headers": headers_named(*response.headers)}
+    if response.content is not None:
+        shown["content"] = {response.media: {"schema": response.content}}
     links = {
         _operation_id(route.path, method): {
             "operationId": _operation_id(route.path, method),
             "parameters": {name: f"$response.body#/{name}"},
         }
-        for name in answer.gives
+        for name in response.ids
         for route, method, _ in described
         if f"{{{name}}}" in route.path
     }

@@ -59,7 +59,7 @@ REQUEST_HEADERS: Final[dict[str, Json]] = {
     "X-Request-ID": {"description": "The client's own name for the request, which comes back; else it is given one."},
 }
 
-ANSWER_HEADERS: Final[dict[str, Json]] = {
+RESPONSE_HEADERS: Final[dict[str, Json]] = {
     "Allow": {"description": "The methods that the address takes."},
     "Cache-Control": {"description": "Whether the answer may be kept."},
     "Content-Disposition": {"description": "A name for the file."},

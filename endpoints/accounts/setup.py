@@ -33,11 +33,11 @@ class WrongSetupToken(ShopError):
     status, code, title = 403, "wrong_setup_token", "Not the setup token"
 
     def __init__(self) -> None:
-        super().__init__("This is not the setup token. It stands in the service's log, or is the setting SETUP_TOKEN.")
+        super().__init__("This is not the setup token. It is in the log of the service, or in the setting SETUP_TOKEN.")
 
 
 class Setup(HTTPEndpoint):
-    @operation(simple_op("Whether the shop has an owner", "SetupState", refuses=(Unavailable,)))
+    @operation(simple_op("Whether the shop has an owner", "SetupState", errors=(Unavailable,)))
     async def get(self, request: ShopRequest) -> Response:
         claim = request.state.setup
         return answer({"claimed": await claim.is_complete()})
@@ -47,8 +47,8 @@ class Setup(HTTPEndpoint):
             summary="Become the shop's first owner",
             description="Succeeds once; later requests are rejected. The body may also be a form.",
             body=BODY,
-            answers={201: ResponseSpec(content=ref("Claimed"), description="The owner can sign in now.")},
-            refuses=(
+            responses={201: ResponseSpec(content=ref("Claimed"), description="The owner can sign in now.")},
+            errors=(
                 *(MalformedBody, BodyTooLarge, InvalidBody),
                 *(WrongSetupToken, AlreadyClaimed, AccountExists, NoSecretKey, TooManyRequests),
                 *(OutcomeUnknown, Unavailable),

@@ -67,7 +67,7 @@ class Refresh(HTTPEndpoint):
             description="A refresh token that comes a second time ends all that came of that sign-in; but with the "
             "`Idempotency-Key` that it came with the first time, and within ten minutes, it gets the same answer.",
             headers=("Idempotency-Key",),
-            refuses=(InvalidKey, RepeatedKey),
+            errors=(InvalidKey, RepeatedKey),
         )
     )
     async def post(self, request: ShopRequest) -> Response:
@@ -84,7 +84,7 @@ class Refresh(HTTPEndpoint):
 
 
 class Logout(HTTPEndpoint):
-    @operation(simple_op("End this sign-in, and all that came of it", "Done", refuses=(Unavailable,)))
+    @operation(simple_op("End this sign-in, and all that came of it", "Done", errors=(Unavailable,)))
     async def post(self, request: ShopRequest) -> Response:
         family = await request.state.sessions.family_of(request.state.principal.credential)
         if family is not None:
@@ -105,7 +105,7 @@ class Password(HTTPEndpoint):
             ResponseSpec(content=ref("Done"), description="It is changed, and all of one's other sign-ins end."),
             body=PASSWORD,
             examples=PASSWORDS,
-            refuses=(NotFound, NotSignedIn, LastOwner, NoSecretKey, TooManyRequests),
+            errors=(NotFound, NotSignedIn, LastOwner, NoSecretKey, TooManyRequests),
         )
     )
     async def post(self, request: ShopRequest) -> Response:

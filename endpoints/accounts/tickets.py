@@ -28,9 +28,9 @@ class Tickets(HTTPEndpoint):
     @operation(
         Operation(
             summary="A ticket to one connection to `/ws` or `/api/events/stream`",
-            description="It goes there as `?ticket=`, once, within `expires_in` seconds, and stands for the sign-in "
+            description="Send it there as `?ticket=`, once, within `expires_in` seconds. It represents the sign-in "
             "that asked for it and for the store that it asked for: when that ends, so does the connection.",
-            answers={200: ResponseSpec(content=ref("Ticket"), description="The ticket.")},
+            responses={200: ResponseSpec(content=ref("Ticket"), description="The ticket.")},
         )
     )
     async def post(self, request: Request[TicketState]) -> Response:

@@ -28,7 +28,7 @@ DEVICE: Final = DeviceBody()
 
 
 class UserList(HTTPEndpoint):
-    @operation(simple_op("Users", "UserList", refuses=(Unavailable,)))
+    @operation(simple_op("Users", "UserList", errors=(Unavailable,)))
     async def get(self, request: ShopRequest) -> Response:
         users = await request.state.users.all(request.state.principal.store)
         return answer([request.state.account_serializers.user(user) for user in users])
@@ -40,7 +40,7 @@ class UserList(HTTPEndpoint):
             status=201,
             body=USER,
             examples=USERS,
-            refuses=(AccountExists, NoSecretKey, TooManyRequests),
+            errors=(AccountExists, NoSecretKey, TooManyRequests),
         )
     )
     async def post(self, request: ShopRequest) -> Response:
@@ -60,7 +60,7 @@ class UserList(HTTPEndpoint):
 
 
 class User(HTTPEndpoint):
-    @operation(simple_op("A user", "User", refuses=(NotFound, Unavailable)))
+    @operation(simple_op("A user", "User", errors=(NotFound, Unavailable)))
     async def get(self, request: ShopRequest) -> Response:
         return answer(request.state.account_serializers.user(await _user(request)))
 
@@ -72,7 +72,7 @@ class User(HTTPEndpoint):
             ),
             body=CHANGE,
             examples=USER_CHANGES,
-            refuses=(NotFound, LastOwner, NoSecretKey, TooManyRequests),
+            errors=(NotFound, LastOwner, NoSecretKey, TooManyRequests),
         )
     )
     async def put(self, request: ShopRequest) -> Response:
@@ -86,7 +86,7 @@ class User(HTTPEndpoint):
         account_op(
             "Take a user out",
             ResponseSpec(content=ref("Done"), description="They sign in no more; what they did keeps their name."),
-            refuses=(NotFound, LastOwner),
+            errors=(NotFound, LastOwner),
         )
     )
     async def delete(self, request: ShopRequest) -> Response:
@@ -95,7 +95,7 @@ class User(HTTPEndpoint):
 
 
 class DeviceList(HTTPEndpoint):
-    @operation(simple_op("Devices", "DeviceList", refuses=(Unavailable,)))
+    @operation(simple_op("Devices", "DeviceList", errors=(Unavailable,)))
     async def get(self, request: ShopRequest) -> Response:
         devices = await request.state.devices.all(request.state.principal.store)
         return answer([request.state.account_serializers.device(device) for device in devices])
@@ -109,7 +109,7 @@ class DeviceList(HTTPEndpoint):
             status=201,
             body=DEVICE,
             examples=DEVICES,
-            refuses=(AccountExists,),
+            errors=(AccountExists,),
         )
     )
     async def post(self, request: ShopRequest) -> Response:
@@ -127,7 +127,7 @@ class Device(HTTPEndpoint):
             ResponseSpec(
                 content=ref("Done"), description="Its key is worth nothing, and neither is what was made at it."
             ),
-            refuses=(NotFound,),
+            errors=(NotFound,),
         )
     )
     async def delete(self, request: ShopRequest) -> Response:

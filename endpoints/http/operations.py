@@ -1,8 +1,7 @@
 """The OpenAPI declaration of a handler.
 
 A decorator names the schemas that the handler uses. `app/openapi/document.py` builds the OpenAPI document from the
-route
-table; requests do not use the declarations.
+route table; requests do not use the declarations.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,7 +49,7 @@ class ResponseSpec:
     :ivar content: JSON Schema of the body; None without a body.
     :ivar headers: names of its own headers.
     :ivar media: media type of the body.
-    :ivar gives: members with the id of a document, named as the path parameters that accept it.
+    :ivar document_ids: members with the id of a document, named as the path parameters that accept it.
     """
 
     content: Json | None
@@ -68,12 +67,12 @@ class Operation:
     :ivar headers: names of the request headers that it reads.
     :ivar examples: request bodies by title.
     :ivar optional: whether the body may be missing.
-    :ivar refuses: the errors.
-    :ivar takes: media type of the request body.
+    :ivar errors: the classes of its errors.
+    :ivar media: media type of the request body.
     """
 
     summary: str
-    answers: Mapping[int, ResponseSpec]
+    responses: Mapping[int, ResponseSpec]
     description: str = ""
     path: Schema | None = None
     query: Schema | None = None
@@ -82,24 +81,24 @@ class Operation:
     examples: Mapping[str, Json] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     refuses: Refusals = ()
-    takes: str = JSON
+    media: str = JSON
 
 
 def operation(operation: Operation) -> Callable[[F], F]:
     """Attach an operation to a handler."""
 
-    def note(handler: F) -> F:
+    def attach(handler: F) -> F:
         handler.operation = operation  # type: ignore[attr-defined]
         return handler
 
-    return note
+    return attach
 
 
 def simple_op(summary: str, shape: str, description: str = "", *, refuses: Refusals = ()) -> Operation:
     return Operation(
         summary=summary,
         description=description,
-        answers={200: ResponseSpec(content=ref(shape), description="As it is now.")},
+        responses={200: ResponseSpec(content=ref(shape), description="As it is now.")},
         refuses=refuses,
     )
 
@@ -111,7 +110,7 @@ def list_op(summary: str, shape: str, query: Schema) -> Operation:
         description="The whole list, streamed; with `limit` or `cursor` a page of it. Newest first.",
         query=query,
         headers=("If-None-Match",),
-        answers={
+        responses={
             200: ResponseSpec(content=ref(shape), description="The list.", headers=(*_TAGGED, *_PAGED)),
             304: ResponseSpec(content=None, description="Nothing has changed.", headers=_TAGGED),
         },
@@ -125,7 +124,7 @@ def page_op(summary: str, shape: str, query: Schema, description: str, refuses: 
         summary=summary,
         description=description,
         query=query,
-        answers={200: ResponseSpec(content=ref(shape), description="A page.", headers=_PAGED)},
+        responses={200: ResponseSpec(content=ref(shape), description="A page.", headers=_PAGED)},
         refuses=(InvalidQuery, InvalidCursor, *refuses),
     )
 
@@ -145,7 +144,7 @@ def report_op(
         path=path,
         query=query,
         headers=("If-None-Match",),
-        answers={
+        responses={
             200: ResponseSpec(
                 content=ref(shape), description="The report.", headers=(*_TAGGED, *(_PAGED if is_paged else ()))
             ),
@@ -159,7 +158,7 @@ def read_op(summary: str, shape: str) -> Operation:
     """Return the operation of one document, with its version as the ETag."""
     return Operation(
         summary=summary,
-        answers={200: ResponseSpec(content=ref(shape), description="The document.", headers=("ETag",))},
+        responses={200: ResponseSpec(content=ref(shape), description="The document.", headers=("ETag",))},
         refuses=(NotFound, Unavailable),
     )
 
@@ -186,7 +185,7 @@ def create_op(
         optional=optional,
         examples=examples,
         headers=("Idempotency-Key",),
-        answers={
+        responses={
             status: ResponseSpec(
                 content=ref(shape), description="Done, now or before.", headers=("Idempotent-Replayed",), gives=gives
             )
@@ -197,7 +196,7 @@ def create_op(
 
 def update_op(
     summary: str,
-    answer: ResponseSpec,
+    response: ResponseSpec,
     *,
     description: str = "",
     query: Schema | None = None,
@@ -212,7 +211,7 @@ def update_op(
     :param is_keyed: whether it accepts an Idempotency-Key.
     """
     if is_keyed:
-        answer = replace(answer, headers=(*answer.headers, "Idempotent-Replayed"))
+        response = replace(response, headers=(*response.headers, "Idempotent-Replayed"))
     return Operation(
         summary=summary,
         description=description,
@@ -221,7 +220,7 @@ def update_op(
         optional=optional,
         examples=examples or {},
         headers=("If-Match", *(("Idempotency-Key",) if is_keyed else ())),
-        answers={200: answer},
+        responses={200: response},
         refuses=(
             NotFound,
             StaleVersion,
@@ -250,14 +249,14 @@ def sign_in_op(
         body=body,
         examples=examples,
         headers=headers,
-        answers={200: ResponseSpec(content=ref(shape), description="Signed in.")},
+        responses={200: ResponseSpec(content=ref(shape), description="Signed in.")},
         refuses=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable, *refuses),
     )
 
 
 def account_op(
     summary: str,
-    answer: ResponseSpec,
+    response: ResponseSpec,
     *,
     status: int = 200,
     body: Schema | None = None,
@@ -268,6 +267,6 @@ def account_op(
         summary=summary,
         body=body,
         examples=examples or {},
-        answers={status: answer},
+        responses={status: response},
         refuses=(*(_BODY if body else ()), *refuses, *_WRITING),
     )

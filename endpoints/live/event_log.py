@@ -98,8 +98,8 @@ class Events(HTTPEndpoint):
             summary="The event log, page by page",
             description="Up to `limit` events after `since`; go on with `since` as `next` says.",
             query=QUERY,
-            answers={200: ResponseSpec(content=ref("EventPage"), description="A page.")},
-            refuses=(InvalidQuery, InvalidSubscription, EventsGone, Unavailable),
+            responses={200: ResponseSpec(content=ref("EventPage"), description="A page.")},
+            errors=(InvalidQuery, InvalidSubscription, EventsGone, Unavailable),
         )
     )
     async def get(self, request: LiveRequest) -> Response:
@@ -132,14 +132,14 @@ class EventStream(HTTPEndpoint):
             description="It goes on until the client leaves, from now on, or from `Last-Event-ID` (or `since`).",
             query=PLACE,
             headers=("Last-Event-ID",),
-            answers={
+            responses={
                 200: ResponseSpec(
                     content=STREAM,
                     description="Events, each with its place as `id`; `event: reset` where some cannot be replayed.",
                     media=EVENT_STREAM,
                 )
             },
-            refuses=(InvalidSubscription, Unavailable),
+            errors=(InvalidSubscription, Unavailable),
         )
     )
     async def get(self, request: LiveRequest) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from endpoints.http.actor import actor_of
 from endpoints.http.multipart import MalformedForm, read_form
 from endpoints.http.operations import create_op, operation, page_op
-from endpoints.http.requests import read_json, read_query, sent
+from endpoints.http.requests import incoming_request, read_json, read_query
 from endpoints.http.responses import answer, page_headers, replay_headers
 from endpoints.http.state import documents_of
 from endpoints.transfer.cached_responses import page_turn
@@ -44,7 +44,7 @@ DOCUMENT: Final = DocumentMessageBody()
 #: The path for the keys of a text: at its other path it is the same message.
 TEXT_PATH: Final = "/api/whatsapp/send"
 #: The only status that the existing app accepts as success for a message.
-TAKEN: Final = 200
+ACCEPTED: Final = 200
 QUERY: Final = MessageQuery()
 
 _SENDING: Final = create_op(
@@ -52,19 +52,19 @@ _SENDING: Final = create_op(
     "MessageAsked",
     DOCUMENT,
     DOCUMENT_MESSAGES,
-    gives=(),
+    ids=(),
     optional=True,
-    refuses=(NotFound, NoPublicAddress, TooManyRequests),
+    errors=(NotFound, NoPublicAddress, TooManyRequests),
 )
 
 
 class Messages(HTTPEndpoint):
     @operation(
         page_op(
-            "Messages to customers, and how each stands",
+            "List messages to customers with their states",
             "MessageList",
             QUERY,
-            "Newest first, page by page. What is `unknown` may have been sent or not, and is not sent again by itself.",
+            "Newest first, in pages. An `unknown` message may have been sent, and is not retried automatically.",
         )
     )
     async def get(self, request: TransferRequest) -> Response:
@@ -83,37 +83,37 @@ class TextMessage(HTTPEndpoint):
             "MessageAsked",
             BODY,
             MESSAGES,
-            gives=(),
+            ids=(),
             status=200,
-            refuses=(NotFound, NoPublicAddress, TooManyRequests),
+            errors=(NotFound, NoPublicAddress, TooManyRequests),
         )
     )
     async def post(self, request: TransferRequest) -> Response:
         content = await read_json(request)
-        said = sent(request, content)._replace(path=TEXT_PATH)
+        incoming = incoming_request(request, content)._replace(path=TEXT_PATH)
         body: dict[str, Any] = load_body(BODY, content)
         to = require_phone(body["phone_number"], request.state.region)
-        letter = text_message(body, to)
-        keys = message_keys(said, letter.to, letter.text, letter.document_url)
+        message = text_message(body, to)
+        keys = message_keys(incoming, message.to, message.text, message.document_url)
         await count_message(request)
-        enclosed_list = await _enclosed(request, letter)
-        outcome = await request.state.messages.send(letter, enclosed_list, keys, actor=actor_of(request))
-        return message_response(request, outcome, TAKEN)
+        attachment = await _find_attachment(request, message)
+        outcome = await request.state.messages.send(message, attachment, keys, actor=actor_of(request))
+        return message_response(request, outcome, ACCEPTED)
 
 
 class UploadedMessage(HTTPEndpoint):
     @operation(
         replace(
             create_op(
-                "Send a PDF of one's own making to a phone",
+                "Send an uploaded PDF to a phone",
                 "MessageAsked",
                 UPLOAD,
                 {},
-                gives=(),
+                ids=(),
                 status=200,
-                refuses=(MalformedForm, NoPublicAddress, TooManyRequests),
+                errors=(MalformedForm, NoPublicAddress, TooManyRequests),
             ),
-            takes="multipart/form-data",
+            media="multipart/form-data",
         )
     )
     async def post(self, request: TransferRequest) -> Response:
@@ -122,15 +122,15 @@ class UploadedMessage(HTTPEndpoint):
         file = sha256(body["file"]).hexdigest()
         to = require_phone(body["phone_number"], request.state.region)
         text, base_url = compose_caption(body), require_public_address(request.state.document_base_url)
-        keys = message_keys(sent(request, {**form, "file": file}), to, text, file)
+        keys = message_keys(incoming_request(request, {**form, "file": file}), to, text, file)
         await count_message(request)
         uploads, messages = request.state.uploads, request.state.messages
         async with uploads.stored(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
-            letter = OutgoingMessage(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
-            outcome: Outcome = await messages.send(letter, Attachment(until=kept.until), keys, actor=actor_of(request))
+            message = OutgoingMessage(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
+            outcome: Outcome = await messages.send(message, Attachment(until=kept.until), keys, actor=actor_of(request))
         if outcome.replayed:
             await uploads.delete(kept.token)
-        return message_response(request, outcome, TAKEN)
+        return message_response(request, outcome, ACCEPTED)
 
 
 class EstimateMessage(HTTPEndpoint):
@@ -169,23 +169,23 @@ def message_response(request: TransferRequest, outcome: Outcome, status: int = 2
     )
 
 
-async def _enclosed(request: TransferRequest, letter: OutgoingMessage) -> Attachment:
-    if letter.document_url is None:
+async def _find_attachment(request: TransferRequest, message: OutgoingMessage) -> Attachment:
+    if message.document_url is None:
         return NO_ATTACHMENT
     state = request.state
     return await find_attachment(
-        state.public_links, state.uploads, state.document_base_url, state.store, letter.document_url
+        state.public_links, state.uploads, state.document_base_url, state.store, message.document_url
     )
 
 
 async def _send(request: TransferRequest, kind: str, document_id: str) -> Response:
     content = await read_json(request, optional=True)
-    said = sent(request, content)
+    incoming = incoming_request(request, content)
     body: dict[str, Any] = load_body(DOCUMENT, content)
     document = await documents_of(request.state, kind).get(document_id)
     number = body["phone_number"] if "phone_number" in body else document["customer_phone"]
     to = require_phone(number, request.state.region)
-    keys = message_keys(said, to, document["version"], body.get("message"), body["days"])
+    keys = message_keys(incoming, to, document["version"], body.get("message"), body["days"])
     await count_message(request)
     address = require_public_address(request.state.document_base_url)
     head, currency = await request.state.letterhead(), request.state.currency

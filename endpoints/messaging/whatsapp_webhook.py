@@ -38,23 +38,23 @@ class Webhook(HTTPEndpoint):
         Operation(
             summary="Tell WhatsApp that the webhook is this shop's",
             query=QUERY,
-            answers={200: ResponseSpec(content={}, description="`hub.challenge`.", media="text/plain")},
-            refuses=(InvalidQuery, NotFromProvider),
+            responses={200: ResponseSpec(content={}, description="`hub.challenge`.", media="text/plain")},
+            errors=(InvalidQuery, NotFromProvider),
         )
     )
     async def get(self, request: ShopRequest) -> Response:
-        message_response = read_query(request, QUERY)
+        query = read_query(request, QUERY)
         keys = request.state.webhook_keys
-        keys.check_token(message_response["token"])
-        return PlainTextResponse(message_response["challenge"])
+        keys.check_token(query["token"])
+        return PlainTextResponse(query["challenge"])
 
     @operation(
         Operation(
-            summary="News from WhatsApp of messages that were sent",
-            description="Signed with the app's secret: `X-Hub-Signature-256` over the body as it came. What it tells "
+            summary="Status reports of WhatsApp",
+            description="Signed with the app's secret: `X-Hub-Signature-256` over the raw body. Anything "
             "of anything but the states of messages is passed over.",
-            answers={200: ResponseSpec(content=ref("NewsTaken"), description="They are kept.")},
-            refuses=(NotFromProvider, BodyTooLarge, MalformedBody, Unavailable, OutcomeUnknown),
+            responses={200: ResponseSpec(content=ref("NewsTaken"), description="They are kept.")},
+            errors=(NotFromProvider, BodyTooLarge, MalformedBody, Unavailable, OutcomeUnknown),
         )
     )
     async def post(self, request: ShopRequest) -> Response:
@@ -63,11 +63,11 @@ class Webhook(HTTPEndpoint):
         keys.check_form(signature)
         raw = await _body(request)
         keys.check_signature(raw, signature)
-        told = status_updates(json_object(raw))
+        updates = status_updates(json_object(raw))
         outbox = request.state.outbox
-        for news in told:
-            await outbox.record_status(CLOUD, news.provider_id, news.state, news.at, news.error, news.reference)
-        return answer({"success": True, "statuses": len(told)})
+        for each in updates:
+            await outbox.record_status(CLOUD, each.provider_id, each.state, each.at, each.error, each.reference)
+        return answer({"success": True, "statuses": len(updates)})
 
 
 async def _body(request: ShopRequest) -> bytes:

@@ -177,8 +177,8 @@ class StoreComparison(HTTPEndpoint):
             summary="The stores side by side",
             description="For an owner of all stores. The days are those of each store.",
             query=DAYS,
-            answers={200: ResponseSpec(content=ref("StoresReport"), description="The report.")},
-            refuses=(InvalidQuery, Forbidden, Unavailable),
+            responses={200: ResponseSpec(content=ref("StoresReport"), description="The report.")},
+            errors=(InvalidQuery, Forbidden, Unavailable),
         )
     )
     async def get(self, request: SalesRequest) -> Response:

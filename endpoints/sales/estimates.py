@@ -8,7 +8,7 @@ from starlette.responses import Response
 from endpoints.http.actor import actor_of
 from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, read_op, update_op
-from endpoints.http.requests import if_match_versions, read_json, read_query, sent
+from endpoints.http.requests import if_match_versions, incoming_request, read_json, read_query
 from endpoints.http.responses import document_answer
 from endpoints.sales.lists import array
 from endpoints.sales.state import SalesRequest
@@ -29,7 +29,7 @@ from schemas.sales.listing import ConvertedListing, EstimateListing, PendingList
 
 BODY: Final = EstimateBody()
 CONVERSION: Final = ConvertBody()
-ASKED: Final = ConvertQuery()
+QUERY: Final = ConvertQuery()
 VOID: Final = VoidQuery()
 LISTING: Final = EstimateListing()
 PENDING: Final = PendingListing()
@@ -39,18 +39,18 @@ CONVERTED: Final = ConvertedListing()
 class EstimateCreation(HTTPEndpoint):
     @operation(
         create_op(
-            "Write an estimate", "EstimateCreated", BODY, examples.ESTIMATES, gives=("estimate_id", "estimate_number")
+            "Write an estimate", "EstimateCreated", BODY, examples.ESTIMATES, ids=("estimate_id", "estimate_number")
         )
     )
     async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request)
-        said = sent(request, body)
+        incoming = incoming_request(request, body)
         estimate = draft(load_body(BODY, body))
         command = CreateDocument(
             ESTIMATES,
             new_id(ESTIMATES, request.state.clock()),
             estimate,
-            keys=creation_keys(said, estimate),
+            keys=creation_keys(incoming, estimate),
             actor=actor_of(request),
         )
         outcome = await commit(request, command)
@@ -95,7 +95,7 @@ class Estimate(HTTPEndpoint):
             ResponseSpec(content=ref("Estimate"), description="The estimate as it is now.", headers=("ETag",)),
             body=BODY,
             examples=examples.ESTIMATES,
-            refuses=(TotalsMismatch, AlreadyConverted, SumsFull),
+            errors=(TotalsMismatch, AlreadyConverted, SumsFull),
         )
     )
     async def put(self, request: SalesRequest) -> Response:
@@ -116,7 +116,7 @@ class Estimate(HTTPEndpoint):
             ),
             query=VOID,
             is_keyed=True,
-            refuses=(AlreadyConverted,),
+            errors=(AlreadyConverted,),
         )
     )
     async def delete(self, request: SalesRequest) -> Response:
@@ -126,7 +126,7 @@ class Estimate(HTTPEndpoint):
             void["reason"] or None,
             void["by"] or None,
             versions=if_match_versions(request),
-            keys=deletion_keys(sent(request), void),
+            keys=deletion_keys(incoming_request(request), void),
             actor=actor_of(request),
         )
         return receipt(await commit(request, command), "Estimate deleted successfully")
@@ -139,25 +139,25 @@ class EstimateConversion(HTTPEndpoint):
             "EstimateConverted",
             CONVERSION,
             examples.CONVERSIONS,
-            gives=("order_id", "sale_number"),
+            ids=("order_id", "sale_number"),
             status=200,
-            query=ASKED,
+            query=QUERY,
             optional=True,
-            refuses=(NotFound, AlreadyConverted, SumsFull),
+            errors=(NotFound, AlreadyConverted, SumsFull),
         )
     )
     async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request, optional=True)
-        said = sent(request, body)
-        asked = read_query(request, ASKED, skips_blank=True)
-        payment = resolve_payment(body, load_body(CONVERSION, body), asked)
+        incoming = incoming_request(request, body)
+        query = read_query(request, QUERY, skips_blank=True)
+        payment = resolve_payment(body, load_body(CONVERSION, body), query)
         command = ConvertEstimate(
             request.path_params["estimate_id"],
             new_id(ORDERS, request.state.clock()),
             payment.mode,
             payment.amount,
             payment.sale_by,
-            keys=conversion_keys(said, payment),
+            keys=conversion_keys(incoming, payment),
             actor=actor_of(request),
         )
         outcome = await commit(request, command)

@@ -10,7 +10,7 @@ from endpoints.http.actor import actor_of
 from endpoints.http.commits import commit, receipt
 from endpoints.http.errors import Forbidden
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, read_op, update_op
-from endpoints.http.requests import if_match_versions, read_json, read_query, sent
+from endpoints.http.requests import if_match_versions, incoming_request, read_json, read_query
 from endpoints.http.responses import answer, document_answer
 from endpoints.sales.lists import groups, history
 from endpoints.sales.state import SalesRequest
@@ -31,7 +31,7 @@ from schemas.sales.listing import ListingQuery, OrderListing
 
 BODY: Final = SaleBody()
 STATUS: Final = StatusChange()
-ASKED: Final = StatusQuery()
+QUERY: Final = StatusQuery()
 VOID: Final = VoidQuery()
 LISTING: Final = OrderListing()
 BOTH: Final = ListingQuery()
@@ -44,16 +44,20 @@ class SaleCreation(HTTPEndpoint):
             "SaleCreated",
             BODY,
             SALES,
-            gives=("order_id", "sale_number"),
-            refuses=(TotalsMismatch, SoldOtherwise, SumsFull),
+            ids=("order_id", "sale_number"),
+            errors=(TotalsMismatch, SoldOtherwise, SumsFull),
         )
     )
     async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request)
-        said = sent(request, body)
+        incoming = incoming_request(request, body)
         sale = draft_sale(load_body(BODY, body))
         command = CreateDocument(
-            ORDERS, new_id(ORDERS, request.state.clock()), sale, keys=creation_keys(said, sale), actor=actor_of(request)
+            ORDERS,
+            new_id(ORDERS, request.state.clock()),
+            sale,
+            keys=creation_keys(incoming, sale),
+            actor=actor_of(request),
         )
         outcome = await commit(request, command)
         created = request.state.serializers.order_receipt(outcome.answer)
@@ -98,12 +102,12 @@ class Order(HTTPEndpoint):
             description="With `keep_estimate` the estimate is open again instead.",
             query=VOID,
             is_keyed=True,
-            refuses=(SumsFull,),
+            errors=(SumsFull,),
         )
     )
     async def delete(self, request: SalesRequest) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
-        keys = deletion_keys(sent(request), void)
+        keys = deletion_keys(incoming_request(request), void)
         order_id = request.path_params["order_id"]
         # The order's estimate never changes, so it can be read before the transaction.
         order = await request.state.orders.get(order_id, include_voided=bool(keys))
@@ -125,12 +129,12 @@ class OrderStatus(HTTPEndpoint):
         update_op(
             "Change the status of an order",
             ResponseSpec(content=ref("StatusChanged"), description="The order has this status."),
-            description="The status stands in the query, under either name, or in the body.",
-            query=ASKED,
+            description="The status is in the query, under either name, or in the body.",
+            query=QUERY,
             body=STATUS,
             optional=True,
             examples=STATUSES,
-            refuses=(IllegalTransition, SumsFull),
+            errors=(IllegalTransition, SumsFull),
         )
     )
     async def put(self, request: SalesRequest) -> Response:
@@ -147,9 +151,9 @@ class OrderStatus(HTTPEndpoint):
 
 async def _wanted_status(request: SalesRequest) -> str:
     """Return the status in the query, or else in the body; both are validated."""
-    asked = read_query(request, ASKED)
-    said = load_body(STATUS, await read_json(request, optional=True))
-    wanted = asked.get("status") or asked.get("new_status") or said.get("status")
+    query = read_query(request, QUERY)
+    body = load_body(STATUS, await read_json(request, optional=True))
+    wanted = query.get("status") or query.get("new_status") or body.get("status")
     if wanted is None:
         raise InvalidBody("status: is missing.", [{"pointer": "/status", "detail": "is missing"}])
     return str(wanted)

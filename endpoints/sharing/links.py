@@ -8,7 +8,7 @@ from starlette.responses import Response
 from endpoints.http.actor import actor_of
 from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import Operation, ResponseSpec, operation, update_op
-from endpoints.http.requests import BodyTooLarge, MalformedBody, read_json, sent
+from endpoints.http.requests import BodyTooLarge, MalformedBody, incoming_request, read_json
 from endpoints.http.responses import answer
 from endpoints.http.state import ShopRequest, documents_of
 from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
@@ -31,13 +31,13 @@ _MAKING: Final = Operation(
     body=BODY,
     optional=True,
     examples=_EXAMPLES,
-    answers={201: ResponseSpec(content=ref("PublicLink"), description="The link.")},
-    refuses=(MalformedBody, BodyTooLarge, InvalidBody, NotFound, OutcomeUnknown, Unavailable),
+    responses={201: ResponseSpec(content=ref("PublicLink"), description="The link.")},
+    errors=(MalformedBody, BodyTooLarge, InvalidBody, NotFound, OutcomeUnknown, Unavailable),
 )
 _LISTING: Final = Operation(
     summary="The links to the document, including expired ones",
-    answers={200: ResponseSpec(content=ref("LinkList"), description="The newest first.")},
-    refuses=(NotFound, Unavailable),
+    responses={200: ResponseSpec(content=ref("LinkList"), description="The newest first.")},
+    errors=(NotFound, Unavailable),
 )
 
 
@@ -68,7 +68,9 @@ class Link(HTTPEndpoint):
         )
     )
     async def delete(self, request: ShopRequest) -> Response:
-        command = EndLink(request.path_params["link_id"], keys=deletion_keys(sent(request)), actor=actor_of(request))
+        command = EndLink(
+            request.path_params["link_id"], keys=deletion_keys(incoming_request(request)), actor=actor_of(request)
+        )
         return receipt(await commit(request, command), "Link revoked successfully")
 
 

@@ -25,11 +25,11 @@ class PublicPage(HTTPEndpoint):
     @operation(
         Operation(
             summary="The public page of a document",
-            answers={
+            responses={
                 200: ResponseSpec(content={}, description="A page that offers the PDF.", media="text/html"),
                 404: _NO_LINK,
             },
-            refuses=(TooManyRequests, Unavailable),
+            errors=(TooManyRequests, Unavailable),
         )
     )
     async def get(self, request: ShopRequest) -> Response:
@@ -44,7 +44,7 @@ class PublicPage(HTTPEndpoint):
 
 
 class PublicPdf(HTTPEndpoint):
-    @operation(pdf_op("That document as PDF", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
+    @operation(pdf_op("That document as PDF", errors=(TooManyRequests,), responses={404: _NO_LINK}))
     async def get(self, request: ShopRequest) -> Response:
         found = await _find(request)
         if found is None:

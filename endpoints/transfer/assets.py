@@ -76,7 +76,7 @@ def asset(summary: str, media: str = "*/*") -> Operation:
     return Operation(
         summary=summary,
         headers=("If-None-Match",),
-        answers={
+        responses={
             200: ResponseSpec(content={}, description="The file.", headers=_HEADERS, media=media),
             304: ResponseSpec(content=None, description="Nothing has changed.", headers=_HEADERS),
         },

@@ -298,7 +298,7 @@ def differing_sums(at: Inspection) -> list[str]:
 def _reason_of(error: PyMongoError) -> str:
     if isinstance(error, OperationFailure):
         return "auth" if error.code in (_AUTHENTICATION_FAILED, _UNAUTHORIZED) else "other"
-    said = str(error).lower()
-    if "authentication failed" in said:
+    text = str(error).lower()
+    if "authentication failed" in text:
         return "auth"
-    return next((reason for reason, words in _REASONS if re.search(words, said)), "other")
+    return next((reason for reason, words in _REASONS if re.search(words, text)), "other")

@@ -87,7 +87,7 @@ class SharedJournal:
         if leader is None or not command.is_forwardable:
             return await self._journal.submit(command)
         if not command.keys and not command.is_repeatable:
-            command = replace(command, keys=(RequestKey(f"handed:{uuid.uuid4().hex}", ""),))
+            command = replace(command, keys=(RequestKey(f"forwarded:{uuid.uuid4().hex}", ""),))
         try:
             # Waiting for the leader and our own try share one deadline, since one request waits for both.
             async with asyncio.timeout(DEADLINE_SECONDS):

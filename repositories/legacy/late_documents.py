@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 from repositories.database.errors import DatabaseRefused, is_duplicate
 from repositories.database.raw_originals import LENIENT_CODEC, RAW_CODEC
 from repositories.database.store_scope import LEGACY_DOCUMENT
-from schemas.core.collections import ADOPTION
+from schemas.core.collections import IMPORTS
 from schemas.core.documents import Document
 
 #: The prefix of the collections for documents that were written after the originals were renamed.
@@ -102,7 +102,7 @@ class Move:
 
         :raises _Conflict: the destination refuses one of them.
         """
-        permitted = self._database[ADOPTION].update_one(self._permit, {"$inc": {"moves": 1}}, session=session)
+        permitted = self._database[IMPORTS].update_one(self._permit, {"$inc": {"moves": 1}}, session=session)
         if not permitted.matched_count:
             raise DatabaseRefused(
                 "Another `pos import-legacy` is running on this store: wait for it, and run this again."

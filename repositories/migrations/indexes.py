@@ -204,12 +204,12 @@ async def refuse_restoring(database: Database, store: str) -> None:
 async def refuse_unimported(database: Database, store: str) -> None:
     """Raise DatabaseRefused for a database of the earlier backend, a store whose import is incomplete, and a new store
     in a database where another program uses our collection names."""
-    adoption = await database[ADOPTION].find_one({"_id": store}, {"step": 1})
-    if adoption is not None and adoption["step"] != "done":
+    legacy_import = await database[ADOPTION].find_one({"_id": store}, {"step": 1})
+    if legacy_import is not None and legacy_import["step"] != "done":
         raise DatabaseRefused(
-            f"Store {store!r} is half imported from the earlier backend: run `pos import-legacy` again."
+            f"Store {store!r} has an incomplete import from the earlier backend: run `pos import-legacy` again."
         )
-    if adoption is None and not await database[COUNTERS].find_one({}, {"_id": 1}):
+    if legacy_import is None and not await database[COUNTERS].find_one({}, {"_id": 1}):
         for kind in LEGACY_KINDS:
             if await database[kind].find_one(LEGACY_DOCUMENT, {"_id": 1}):
                 raise DatabaseRefused(

@@ -6,7 +6,7 @@ A new collection gets a row in `REGISTRY`; CONTRIBUTING.md says what else it nee
 from dataclasses import dataclass
 from typing import Final
 
-ADOPTION: Final = "adoption"
+IMPORTS: Final = "adoption"
 ATTEMPTS: Final = "attempts"
 COUNTERS: Final = "counters"
 CREDENTIALS: Final = "credentials"

@@ -83,8 +83,8 @@ def _items(finding: DefectNotes) -> list[Document]:
         finding.note("lines_mended", "items", f"{mended} of {len(raw)} lines mended")
     if rounded:
         finding.note("lines_rounded", "items", f"{len(rounded)} rounded, the first: {rounded[0]}")
-    for said, count in other_names.items():
-        finding.note("other_name", "items", f"{said} in {count} of {len(raw)} lines")
+    for name, count in other_names.items():
+        finding.note("other_name", "items", f"{name} in {count} of {len(raw)} lines")
     return items
 
 

@@ -69,8 +69,8 @@ def order_status(source: Mapping[str, Any]) -> str | None:
 def status_note(kind: str, source: Mapping[str, Any]) -> Document:
     """Return `{"note": …}` with the status of a document where it is unknown, else nothing."""
     known = _ESTIMATE_STATUSES if kind == ESTIMATES else _ORDER_STATUSES
-    said = values.text(source.get("status"))
-    return {"note": said} if said is not None and _word(source) not in known else {}
+    status = values.text(source.get("status"))
+    return {"note": status} if status is not None and _word(source) not in known else {}
 
 
 def says_converted(source: Mapping[str, Any]) -> bool:

@@ -34,8 +34,8 @@ def text(value: Any, *, lines: bool = False) -> str | None:
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    said = normalize_newlines(str(value)) if lines else str(value)
-    cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", said).strip()[:MAX_TEXT].strip()
+    raw = normalize_newlines(str(value)) if lines else str(value)
+    cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", raw).strip()[:MAX_TEXT].strip()
     if cleaned.isascii():
         # Trimmed ASCII without control characters is visible.
         return cleaned or None
@@ -51,10 +51,10 @@ def plain(value: Any) -> Any:
     return int(found) if found == int(found) else found
 
 
-def without_point(said: str) -> str:
+def without_point(value: str) -> str:
     """Return a text without the `.0` that a spreadsheet or a float added to a whole number."""
-    match = _WHOLE_AS_FLOAT.fullmatch(said.strip())
-    return match[1] if match else said
+    match = _WHOLE_AS_FLOAT.fullmatch(value.strip())
+    return match[1] if match else value
 
 
 def phone(value: Any) -> str | None:
@@ -148,5 +148,5 @@ def shown(value: Any) -> str:
     """Return a value of any type for a report: short, on one line."""
     if isinstance(value, Mapping | list | bytes):
         return f"({type(value).__name__} of {len(value)})"
-    said = "".join(each if each.isprintable() else "�" for each in str(value)[: 2 * _MOST_SHOWN])
-    return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 1] + "…"
+    printable = "".join(each if each.isprintable() else "�" for each in str(value)[: 2 * _MOST_SHOWN])
+    return printable if len(printable) <= _MOST_SHOWN else printable[: _MOST_SHOWN - 1] + "…"

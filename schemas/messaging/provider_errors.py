@@ -22,18 +22,18 @@ def numeric_code(code: Any) -> int | None:
 def cloud_error(error: Mapping[str, Any], *secrets: str) -> tuple[int | None, str]:
     """Return code and reason of an error in a response or a status update of the Cloud API."""
     data = error.get("error_data")
-    said = (data.get("details") if isinstance(data, dict) else None) or error.get("message") or error.get("title")
-    return numeric_code(error.get("code")), safe_reason(said, *secrets, otherwise="The provider gave no reason.")
+    sentence = (data.get("details") if isinstance(data, dict) else None) or error.get("message") or error.get("title")
+    return numeric_code(error.get("code")), safe_reason(sentence, *secrets, otherwise="The provider gave no reason.")
 
 
-def safe_reason(said: Any, *secrets: str, otherwise: str) -> str:
+def safe_reason(sentence: Any, *secrets: str, otherwise: str) -> str:
     """Return a provider's sentence as one line of at most 200 characters.
 
     :param said: the provider's sentence, of any type.
     :param secrets: texts that must not be quoted.
     :param otherwise: the result where `said` is no text or an empty one.
     """
-    text = said if isinstance(said, str) else ""
+    text = sentence if isinstance(sentence, str) else ""
     for secret in secrets:
         if secret:
             text = text.replace(secret, _GAP).replace(quote(secret, safe=""), _GAP)

@@ -195,7 +195,7 @@ async def test_the_setup_instructions_are_logged_once_a_server(
         shops = [
             await open_before_setup(open_shop, database_name, setup_token=None, store_id=store) for store in ("a", "b")
         ]
-    lines = [record.getMessage() for record in caplog.records if "NO OWNER" in record.getMessage()]
+    lines = [record.getMessage() for record in caplog.records if "no owner yet" in record.getMessage()]
     assert len(lines) == 1
     token = setup_token(Settings(secret_key=SECRET))
     assert f"{Settings().public_base_url}/api/setup" in lines[0]

@@ -133,7 +133,7 @@ def test_serve_prints_its_mode_and_passes_its_address_to_the_workers(mongodb_url
             server.terminate()
             output, _ = server.communicate(timeout=20)
         assert mode in output
-        assert ("NO OWNER" in output) is ("SECRET_KEY" in changes)
+        assert ("no owner yet" in output) is ("SECRET_KEY" in changes)
         assert ("SIGN-IN IS OFF" in output) is ("ALLOW_INSECURE" in changes)
         assert ("400 wrong_host" in output) is (host == EVERYWHERE)
         assert SECRET not in output

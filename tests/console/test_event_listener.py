@@ -147,7 +147,7 @@ async def test_a_rejection_states_its_reason_and_where_to_continue(
     monkeypatch.setattr("endpoints.live.connections.CHECK_SECONDS", 0.02)
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
-    with pytest.raises(ListeningRefused, match=r"nobody is signed in: there was no token.*POS_TOKEN\.$"):
+    with pytest.raises(ListeningRefused, match=r"not signed in: the token is missing.*POS_TOKEN\.$"):
         await anext(Listener(shop.ws_url).events())
     viewer, device = await add_token_holder(shop, "viewer"), await add_token_holder(shop, "device")
     with pytest.raises(ListeningRefused, match="may not listen there"):

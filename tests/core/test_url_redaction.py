@@ -87,9 +87,9 @@ def output_of(url: str) -> Iterator[str]:
         except ValidationError as error:
             yield str(error)
             yield str(list(check_settings(Settings(), {"X": " ".join(error.messages)})))
-    for refuses in (lambda: connect(url), lambda: open_source(url, None).__enter__(), lambda: socket_url(url)):  # type: ignore[arg-type]
+    for errors in (lambda: connect(url), lambda: open_source(url, None).__enter__(), lambda: socket_url(url)):  # type: ignore[arg-type]
         try:
-            refuses()
+            errors()
         except (DatabaseRefused, ListeningRefused) as error:
             yield f"{error} {error.__cause__} {'' if error.__suppress_context__ else error.__context__}"
 
