@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 
-from benchmarks import beside, hub, living, paper, reading, selling, stores
+from benchmarks import hub, other_work, pdfs, reading, selling, stores, workers
 from benchmarks.measures import Results, console
 from benchmarks.page import write_page
 from benchmarks.servers import mongod
@@ -35,14 +35,14 @@ SECTIONS: dict[str, Measure] = {
         rounds=1 if quick else 3,
         seconds=QUICK_SECONDS if quick else 4,
     ),
-    "living": lambda url, results, quick: living.measure(
+    "workers": lambda url, results, quick: workers.measure(
         url, results, starts=2 if quick else 5, sales=2_000 if quick else 200_000, seconds=QUICK_SECONDS if quick else 5
     ),
     "stores": lambda url, results, quick: stores.measure(
         url, results, most=100 if quick else 10_000, rounds=1 if quick else 3, seconds=QUICK_SECONDS if quick else 6
     ),
-    "paper": lambda _, results, quick: paper.measure(results, rounds=10 if quick else 200),
-    "beside": lambda url, results, quick: beside.measure(
+    "pdfs": lambda _, results, quick: pdfs.measure(results, rounds=10 if quick else 200),
+    "other_work": lambda url, results, quick: other_work.measure(
         url, results, rounds=1 if quick else 5, seconds=QUICK_SECONDS if quick else 5
     ),
     "hub": lambda url, results, quick: hub.measure(url, results, is_quick=quick),
@@ -50,13 +50,13 @@ SECTIONS: dict[str, Measure] = {
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures everything, or some sections.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run all benchmarks, or some sections.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    parser.add_argument("--quick", action="store_true", help="a glance, of which nothing is kept")
+    parser.add_argument("--quick", action="store_true", help="a short run whose results are not stored")
     options = parser.parse_args(arguments)
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
-    # So that a signal also ends the processes that it has started.
+    # So that a signal also ends the started processes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     quick, chosen = options.quick, options.sections or list(SECTIONS)
     results = Results()

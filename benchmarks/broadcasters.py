@@ -1,13 +1,12 @@
-"""Servers that do nothing but tell screens of events: the hub, and what it is measured against.
+"""Servers that only send events to clients: the hub, and servers to compare it with.
 
     python -m benchmarks.broadcasters hub|plain-hub|broadcast|loop PORT
 
-For each line `N pace CLIENTS` on its input a server waits until it knows so many clients, writes the moment at which it
-begins, and publishes N events. pace: `burst`
-(as fast as it can), or `each` (the next one when the one before has been handed to every connection).
+For each input line `N pace CLIENTS`, a server waits for the number of clients, prints the current time, and publishes N
+events. pace: `burst` (as fast as possible) or `each` (the next one after the previous one is written to all clients).
 
-hub: ours, with an event log in memory. plain-hub: the same through ASGI's own messages. broadcast:
-`websockets.broadcast`. loop: a Starlette endpoint under uvicorn's own WebSocket protocol, and a loop of sends.
+hub: our hub, with an event log in memory. plain-hub: the same with the standard ASGI messages. broadcast:
+`websockets.broadcast`. loop: a Starlette endpoint with uvicorn's own WebSocket protocol, which sends in a loop.
 """
 
 import asyncio
@@ -49,7 +48,12 @@ Publish = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Broadcaster:
-    """publish: tells every client of an event. clients: how many there are. flushed: waits until all were handed it."""
+    """A server.
+
+    :ivar publish: sends an event to all clients.
+    :ivar clients: returns the number of clients.
+    :ivar flushed: waits until the event is written to all clients.
+    """
 
     publish: Publish
     clients: Callable[[], int]
@@ -65,30 +69,30 @@ def an_event(seq: int) -> dict[str, Any]:
 
 
 class Log:
-    """An event log without a database behind it."""
+    """An empty event log without a database."""
 
     async def head(self) -> Head:
         return Head("bench", 0)
 
-    async def low(self) -> int | None:
+    async def oldest_seq(self) -> int | None:
         return None
 
     async def after(self, seq: int, limit: int = 0) -> list[Any]:
         return []
 
-    async def rings(self) -> AsyncIterator[int | None]:
+    async def notifications(self) -> AsyncIterator[int | None]:
         await asyncio.sleep(3600)
         yield None
 
 
 async def main(name: str, port: int) -> None:
-    servers = {"hub": hub, "plain-hub": hub, "broadcast": broadcasting, "loop": looping}
+    servers = {"hub": hub, "plain-hub": hub, "broadcast": serve_broadcast, "loop": serve_loop}
     async with servers[name](port, name) as broadcaster:
         print("ready", flush=True)
-        await obey(broadcaster)
+        await run_commands(broadcaster)
 
 
-async def obey(broadcaster: Broadcaster) -> None:
+async def run_commands(broadcaster: Broadcaster) -> None:
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     seq = 0
@@ -107,17 +111,17 @@ async def obey(broadcaster: Broadcaster) -> None:
 @asynccontextmanager
 async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
     hub = Hub(Log(), KOLKATA)  # type: ignore[arg-type]
-    screens = ClientSessions(hub)
+    sessions = ClientSessions(hub)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         await hub.start()
-        screens.start()
+        sessions.start()
         yield {
             "authenticator": Authenticator(None),
             "connections": Connections(None, utc_now),
             "hub": hub,
-            "client_sessions": screens,
+            "client_sessions": sessions,
             "origins": Origins(),
             "shutdown": Shutdown(),
             "store": "main",
@@ -128,7 +132,7 @@ async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
         hub.notify([event])
 
     async def flushed() -> None:
-        # As many turns of the loop as the hub needs to wake them all; only then is it worth asking each.
+        # Enough iterations of the event loop to wake all clients; before that, checking each is useless.
         for _ in range(hub.readers // WAKE_AT_ONCE + 2):
             await asyncio.sleep(0)
         while any(feed.cursor < hub.head for feed in hub.subscriptions):
@@ -141,7 +145,7 @@ async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
 
 
 @asynccontextmanager
-async def looping(port: int, _: str) -> AsyncIterator[Broadcaster]:
+async def serve_loop(port: int, _: str) -> AsyncIterator[Broadcaster]:
     sockets: set[WebSocket] = set()
 
     class Endpoint(WebSocketEndpoint):
@@ -159,11 +163,11 @@ async def looping(port: int, _: str) -> AsyncIterator[Broadcaster]:
 
     app = Starlette(routes=[WebSocketRoute("/ws", Endpoint)])
     async with under_uvicorn(app, port, {**FLAGS, "ws": "websockets-sansio", "lifespan": "off"}):
-        yield Broadcaster(publish, lambda: len(sockets), nothing)
+        yield Broadcaster(publish, lambda: len(sockets), no_wait)
 
 
 @asynccontextmanager
-async def broadcasting(port: int, _: str) -> AsyncIterator[Broadcaster]:
+async def serve_broadcast(port: int, _: str) -> AsyncIterator[Broadcaster]:
     connections: set[ServerConnection] = set()
 
     async def handler(connection: ServerConnection) -> None:
@@ -174,16 +178,16 @@ async def broadcasting(port: int, _: str) -> AsyncIterator[Broadcaster]:
         broadcast(connections, render_event(event, KOLKATA).decode())
 
     async with serve(handler, "127.0.0.1", port, compression=None, backlog=2048):
-        yield Broadcaster(publish, lambda: len(connections), nothing)
+        yield Broadcaster(publish, lambda: len(connections), no_wait)
 
 
-async def nothing() -> None:
-    """Everything has been handed over already."""
+async def no_wait() -> None:
+    """Return at once, since `publish` has already written the event."""
 
 
 @asynccontextmanager
 async def under_uvicorn(app: Any, port: int, flags: dict[str, Any]) -> AsyncIterator[None]:
-    # As libraries log by themselves: nothing of each connection.
+    # Log as a library does: nothing for each connection.
     flags = {**flags, "log_config": None}
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", **flags))
     task = asyncio.create_task(server.serve())

@@ -75,9 +75,9 @@ class Child:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        said = self.process.stdout.read()
+        output = self.process.stdout.read()
         self.process.wait()
-        return json.loads(said) if said.strip() else None
+        return json.loads(output) if output.strip() else None
 
 
 @contextmanager
@@ -157,13 +157,13 @@ def measure_latency(results: Results, hey: str, body: Path, environment: dict[st
             listeners.ask("times")
         began = time.monotonic()
         sell(hey, body, seconds, RATE)
-        # Far longer than an event may take; one that takes longer still ends the benchmark.
+        # Much longer than an event may take; a slower one fails the benchmark.
         time.sleep(0.5)
         commits = here.ask("commits")
         for (name, listeners), bound in zip(crowds.items(), (15, 30), strict=True):
             times = listeners.end()
-            assert max(map(int, times)) == max(map(int, commits)), "an event that did not come"
-            # Not those of the warming that a process tells whoever comes, since it had not heard of them before.
+            assert max(map(int, times)) == max(map(int, commits)), "an event is missing"
+            # Without the warm-up, whose times are not recorded.
             p50, p99 = quantiles([times[seq] - commits[seq] for seq in times if commits[seq] >= began])
             what = f"commit to delivery at {RATE} events/s, {name}"
             results.add(SECTION, Row(f"{what}, p50", p50, "ms"), Row(f"{what}, p99", p99, "ms", target=f"<= {bound}"))
@@ -176,7 +176,7 @@ def measure_memory_and_storm(results: Results, server: Child, crowds: Sequence[i
         size = (server.kilobytes - before) / clients
         results.add(SECTION, Row(f"memory of a connection, {clients:,} of them", size, "KB", target="<= 20"))
         listeners.end()
-        # The server has let go of them by then.
+        # The server has closed the connections by then.
         time.sleep(0.5)
     head, reads = server.ask("head"), server.ask("reads")
     missed, clients = 200, crowds[-1]

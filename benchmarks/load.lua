@@ -1,7 +1,7 @@
--- What wrk sends, and what it says at the end: see load.py.
+-- The requests of wrk, and its final report: see load.py.
 --
 -- Arguments: method, file of the bodies, prefix of the idempotency keys or "-", file of the paths, and any number of
--- headers, name and value in turn. Bodies and paths stand one on a line, and are taken in turn, from the first again
+-- headers, name and value in turn. Files have one body or path on each line. They are used in turn, and from the first again
 -- after the last.
 
 local paths, bodies, prefix, count = {}, {}, nil, 0

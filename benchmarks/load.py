@@ -21,7 +21,7 @@ import orjson
 
 SCRIPT = Path(__file__).with_name("load.lua")
 _AT_MOST_SECONDS = 120
-#: As a process that steps back for every other one.
+#: At a low priority, so that all other processes go first.
 _BACKGROUND = 19
 
 
@@ -104,7 +104,7 @@ def _started(port: int, request: Request, connections: int, niceness: int) -> It
             try:
                 yield process
             finally:
-                # One that nobody waited for would go on without its server.
+                # Without this, wrk would continue after its server has ended.
                 process.kill()
 
 
@@ -112,12 +112,12 @@ def _seen(wrk: subprocess.Popen[str]) -> Run:
     output = None
     while output is None:
         wrk.send_signal(signal.SIGINT)
-        # It does not wake up of one that comes just before it falls asleep.
+        # wrk misses a signal that arrives just before it sleeps.
         with suppress(subprocess.TimeoutExpired):
             output, _ = wrk.communicate(timeout=2)
     if wrk.returncode:
         sys.exit(output)
-    said = json.loads(output.splitlines()[-1])
-    if said.pop("failures"):
-        sys.exit(f"Not every answer was a success:\n{output}")
-    return Run(**said)
+    result = json.loads(output.splitlines()[-1])
+    if result.pop("failures"):
+        sys.exit(f"Some responses were errors:\n{output}")
+    return Run(**result)

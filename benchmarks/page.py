@@ -44,7 +44,7 @@ def _plot(name: str, kept: Any) -> str:
         return ""
     file = DOCS / "plots" / (re.sub(r"\W+", "-", name.lower()).strip("-") + ".svg")
     file.parent.mkdir(exist_ok=True)
-    # The same figures make the same file.
+    # So that the same figures make the same file.
     mpl.rcParams.update({"svg.hashsalt": "pos", "font.size": 9})
     figure, axes = pyplot.subplots(figsize=(7, 3.2))
     places = {place for points in series.values() for place, _ in points}

@@ -27,8 +27,8 @@ PAGE = "/api/orders/orders-only?limit=50"
 #: About 20 kB.
 TWENTY_KB = "/api/orders/orders-only?limit=22"
 
-#: Paths that differ in a parameter that means nothing, so that no answer is a copy.
-ANEW = 20_000
+#: The number of paths that differ in a meaningless parameter, so that no response is cached.
+UNCACHED = 20_000
 
 
 def measure(url: str, results: Results, *, orders: int, rounds: int, seconds: float) -> None:
@@ -46,7 +46,7 @@ def _measure_sales(url: str, database: str, results: Results, orders: int, round
     rates: dict[str, list[float]] = {"empty": [], LARGE: []}
     for _ in range(rounds if rounds == 1 else rounds + 2):
         for store, measured in rates.items():
-            # In a database of its own: the collections are to be empty too.
+            # In a separate database, since the collections must be empty, too.
             with serving("asgi:app", url, database if store == LARGE else database_name(), store=store):
                 run = warm_load(PORT, Request.post([CREATE_SALE], SALES), connections=64, seconds=seconds)
                 measured.append(run.rate)
@@ -66,11 +66,11 @@ def reports() -> dict[str, str]:
     }
 
 
-def anew(path: str) -> list[str]:
+def uncached(path: str) -> list[str]:
     """Return the path with a parameter that makes the service compute the response again."""
     joint = "&" if "?" in path else "?"
     run = secrets.token_hex(4)
-    return [f"{path}{joint}_={run}{number}" for number in range(ANEW)]
+    return [f"{path}{joint}_={run}{number}" for number in range(UNCACHED)]
 
 
 def alone(paths: list[str], seconds: float) -> Run:
@@ -87,7 +87,7 @@ def _measure_reports(url: str, database: str, results: Results, orders: int, rou
         for store, measured in computed.items():
             with serving("asgi:app", url, database, store=store):
                 for name, path in reports().items():
-                    measured[name].append(alone(anew(path), seconds / 2).p50)
+                    measured[name].append(alone(uncached(path), seconds / 2).p50)
                     if store == LARGE:
                         again[name].append(alone([path], seconds / 2).p50)
     for name, times in again.items():
@@ -122,10 +122,10 @@ def _measure_pages(url: str, database: str, results: Results, orders: int, round
             echo.append(load(PORT, Request.post([CREATE_SALE], SALES), connections=64, seconds=seconds).rate)
         with serving("asgi:app", url, database, store=LARGE):
             for name, path in paths.items():
-                p50[name].append(alone(anew(path), seconds / 2).p50)
+                p50[name].append(alone(uncached(path), seconds / 2).p50)
             for name, path in paths.items():
                 copied[name].append(load(PORT, Request([path]), connections=64, seconds=seconds / 2).rate)
-                computed[name].append(load(PORT, Request(anew(path)), connections=64, seconds=seconds / 2).rate)
+                computed[name].append(load(PORT, Request(uncached(path)), connections=64, seconds=seconds / 2).rate)
             for what, rate in _ask_again(seconds).items():
                 again.setdefault(what, []).append(rate)
     last, first = typical(p50["last"], p50["first"])
@@ -158,7 +158,7 @@ def _ask_again(seconds: float) -> dict[str, float]:
 
 @dataclass
 class Memory:
-    """The maximum memory of a process, in MB."""
+    """Return the maximum memory of a process, in MB."""
 
     begun: float
     most: float = 0.0
@@ -221,7 +221,7 @@ def read_whole(path: str) -> tuple[float, float, bytes]:
 
 @contextmanager
 def _reading_on() -> Iterator[None]:
-    """Read the whole list again and again until the end of the block."""
+    """Read the whole list repeatedly until the end of the block."""
     is_over = threading.Event()
 
     def read_on() -> None:

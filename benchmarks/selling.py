@@ -22,7 +22,11 @@ SECTION = "Sales"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One contestant of a round. `bodies`: sent in turn; `is_extra`: left out of a quick run."""
+    """A contestant of a round.
+
+    :ivar bodies: sent in turn.
+    :ivar is_extra: whether a quick run leaves it out.
+    """
 
     app: str
     path: str = CREATE_SALE
@@ -42,9 +46,9 @@ CONTENDERS = {
     "2 workers": Contender("asgi:app", workers=2, is_extra=True),
     "4 workers": Contender("asgi:app", workers=4),
 }
-#: For one till alone: it sells to them again and again.
+#: For a single till, which sells to them repeatedly.
 REGULARS = SALES[:100]
-#: More than are converted in a second: none is converted twice.
+#: More than are converted in a second, so that none is converted twice.
 _MOST_CONVERSIONS = 8_000
 
 Runs = dict[str, list[Run]]
@@ -115,12 +119,12 @@ def check_numbers(connections: int, headers: dict[str, str]) -> None:
     orders = orjson.loads(urllib.request.urlopen(asked, timeout=30).read())["orders"]
     numbers = [int(order["sale_number"].lstrip("#")) for order in orders["items"]]
     assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1)), "numbers with gaps"
-    # What wrk no longer waited for may be booked after the count.
-    assert orders["count"] <= numbers[0] <= orders["count"] + connections, "numbers that nobody has"
+    # Requests that wrk no longer waited for may be committed after the count.
+    assert orders["count"] <= numbers[0] <= orders["count"] + connections, "numbers are missing"
 
 
 def _measure_alone(url: str, results: Results, rounds: int, seconds: float) -> None:
-    """Measure the sales of one till alone, compared with one durable insert."""
+    """Measure the sales of a single till, compared with one durable insert."""
     ours, theirs = [], []
     for _ in range(rounds):
         database = database_name()
@@ -145,7 +149,7 @@ def _measure_conversion(url: str, results: Results, rounds: int, seconds: float)
             warm, rest = (Request.post(share, [{}]) for share in (paths[:warmers], paths[warmers:]))
             load(PORT, warm, connections=64, seconds=warming(seconds))
             conversions.append(load(PORT, rest, connections=64, seconds=seconds).rate)
-            # What wrk no longer waited for is done by then.
+            # Requests that wrk no longer waited for are done by then.
             time.sleep(0.5)
             sales.append(load(PORT, Request.post([CREATE_SALE], SALES), connections=64, seconds=seconds).rate)
     rate, their_rate = typical(conversions, sales)

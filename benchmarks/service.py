@@ -1,4 +1,4 @@
-"""The whole service, with a notebook: when each event was committed, and how often the event log was read.
+"""The whole service, which also records when each event was committed, and how often the event log was read.
 
     python -m benchmarks.service PORT
 

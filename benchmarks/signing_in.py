@@ -13,7 +13,11 @@ from schemas.core.principals import DEVICE, OWNER
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`headers`: of the till's requests; `settings`: those with which a service requires sign-in."""
+    """A signed-in till.
+
+    :ivar headers: of its requests.
+    :ivar settings: those with which a service requires sign-in.
+    """
 
     headers: dict[str, str]
     settings: dict[str, str]
@@ -22,7 +26,7 @@ class SignedIn:
 def sign_in(url: str, database: str) -> SignedIn:
     """Write an owner and a till into an empty database."""
     key = asyncio.run(_enrol(url, database))
-    # An address that others reach is signed in. The limit is counted, and above what one till can sell.
+    # A public address requires sign-in. Requests are counted, with a limit above the rate of one till.
     settings = {"PUBLIC_BASE_URL": "https://shop.example", "RATE_LIMIT": "1000000"}
     return SignedIn({"Authorization": f"Bearer {key}"}, {**settings, "SECRET_KEY": secrets.token_hex(32)})
 

@@ -1,4 +1,4 @@
-"""Many stores at once: what is sold a second in all, and how long a group takes, by how many stores there are.
+"""Many stores at the same time: the total rate of sales, and the duration of a group, by the number of stores.
 
 No transaction spans two stores and every index leads with the store, so stores only share the machine. The journals of
 all of them are driven from one process: a few threads, each time another store's group.
@@ -76,7 +76,7 @@ async def _sell(url: str, count: int, seconds: float) -> tuple[float, float]:
         transactions = [
             GroupTransaction(database, f"store-{number}", ZONE, utc_now, threads) for number in range(count)
         ]
-        # Each seller has stores of its own, in random order, so that no two meet at one and none is warm.
+        # Each seller has separate stores, in random order, so that no two use the same one and none is warm.
         shares = [transactions[place::AT_ONCE] for place in range(AT_ONCE)]
 
         async def book(transaction: GroupTransaction) -> None:

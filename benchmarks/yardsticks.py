@@ -1,8 +1,8 @@
-"""What our figures stand beside: the same server, flags and payload, with less behind them.
+"""Yardsticks for our figures: the same server, flags and payload, with less work.
 
-`echo` reads JSON and writes it back. `validation` is the real endpoint, schema, pricing and reply, with a journal that
-keeps nothing. `obvious` does what most would write first: a counter that is raised, then one insert, for each request.
-`pinging` asks the database for a ping. `inserting` inserts one document as durably as the journal commits.
+`echo` reads JSON and writes it back. `validation` is the real endpoint, schema, pricing and response, with a journal
+that stores nothing. `obvious` is a simple implementation: for each request, it increments a counter, then inserts one
+document. `pinging` sends a ping to the database. `inserting` inserts one document as durably as the journal commits.
 """
 
 import itertools

@@ -33,10 +33,10 @@ def measure(results: Results, *, rounds: int) -> None:
 
 async def _measure(results: Results, rounds: int) -> None:
     workers = RenderPool(Preemption(), size=1)
-    paper = PdfRenderer(workers, ZoneInfo("Asia/Kolkata"), "INR")
-    await paper.render(paper.job(_order("Latin", 1, 0), HEAD))
+    renderer = PdfRenderer(workers, ZoneInfo("Asia/Kolkata"), "INR")
+    await renderer.render(renderer.job(_order("Latin", 1, 0), HEAD))
     for script in ITEMS:
-        times, size = await _times(paper, script, _SHORT, rounds)
+        times, size = await _times(renderer, script, _SHORT, rounds)
         target = "<= 60" if script == "Latin" else None
         results.add(
             SECTION,
@@ -44,27 +44,29 @@ async def _measure(results: Results, rounds: int) -> None:
             Row(f"{_SHORT} lines, {script}: p99", p99(times), "ms"),
             Row(f"{_SHORT} lines, {script}: size", size / 1000, "kB"),
         )
-    roll, _ = await _times(paper, "Latin", _SHORT, rounds, ROLL)
-    long, size = await _times(paper, "Latin", _LONG, max(rounds // 10, 3))
+    roll, _ = await _times(renderer, "Latin", _SHORT, rounds, ROLL)
+    long, size = await _times(renderer, "Latin", _LONG, max(rounds // 10, 3))
     results.add(
         SECTION,
         Row(f"{_SHORT} lines on an 80 mm roll: p50", median(roll), "ms"),
         Row(f"{_LONG} lines: p50", median(long), "ms"),
         Row(f"{_LONG} lines: p99", p99(long), "ms"),
         Row(f"{_LONG} lines: size", size / 1000, "kB"),
-        # The one that has set the long sheets; those before it had their thousand.
+        # This worker has rendered the long documents; earlier ones have been replaced.
         Row("memory of a worker", _megabytes(workers.pids[0]), "MB", target="<= 512"),
     )
-    await paper.stop()
+    await renderer.stop()
 
 
-async def _times(paper: PdfRenderer, script: str, lines: int, rounds: int, size: str = A4) -> tuple[list[float], int]:
+async def _times(
+    renderer: PdfRenderer, script: str, lines: int, rounds: int, size: str = A4
+) -> tuple[list[float], int]:
     """Return the milliseconds of each PDF, all different, and the bytes of the last one."""
     times, content = [], b""
     for number in range(1, rounds + 1):
         document = _order(script, lines, number)
         began = time.perf_counter()
-        content = await paper.render(paper.job(document, HEAD, size))
+        content = await renderer.render(renderer.job(document, HEAD, size))
         times.append(1_000 * (time.perf_counter() - began))
     return times, len(content)
 

@@ -27,7 +27,7 @@ from schemas.printing.letterhead import PAPERS
 SECTION = "Sales with PDFs and messages"
 _AT_ONCE = 50
 _PROVIDER_PORT = PORT + 1
-# Seconds of the provider for a message. Four are sent at a time, so that fifty last for a round.
+# Seconds that the provider needs for a message. Four are sent at a time, so fifty last for a round.
 _PROVIDER_SECONDS = 1.0
 # Seconds until PDFs and messages are in progress, since the PDF workers must start first.
 _BEGINNING_SECONDS = 1.0
@@ -63,7 +63,7 @@ def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
         f"{_SALES_A_SECOND} sales a second": _sell_at_tills,
     }
     alone: dict[str, list[Times]] = {way: [] for way in ways}
-    beside: dict[str, list[Times]] = {way: [] for way in ways}
+    during: dict[str, list[Times]] = {way: [] for way in ways}
     spinning: dict[str, list[Times]] = {way: [] for way in ways}
     sheets, asked_for = 0, 0.0
     for _ in range(rounds):
@@ -73,7 +73,7 @@ def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
                 alone[way].append(sell(seconds))
             with _other_work(len(ways) * seconds) as runs:
                 for way, sell in ways.items():
-                    beside[way].append(sell(seconds))
+                    during[way].append(sell(seconds))
             sheets, asked_for = sheets + runs[0].requests, asked_for + runs[0].seconds
             with _spinner():
                 for way, sell in ways.items():
@@ -82,8 +82,8 @@ def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
     for way in ways:
         results.add(
             SECTION,
-            _row(f"{what}, {way}, p99", beside[way], alone[way], 1, "<= 1.5"),
-            _row(f"{what}, {way}, p50", beside[way], alone[way], 0),
+            _row(f"{what}, {way}, p99", during[way], alone[way], 1, "<= 1.5"),
+            _row(f"{what}, {way}, p50", during[way], alone[way], 0),
             _row(f"a sale with a spinning process, {way}, p99", spinning[way], alone[way], 1),
         )
     results.add(SECTION, Row("PDFs meanwhile", sheets / asked_for, "/s"))
@@ -134,7 +134,7 @@ def _spinner() -> Iterator[None]:
 
 @contextmanager
 def _other_work(seconds: float) -> Iterator[list[Run]]:
-    """Start enough work for so many seconds. It runs when the block begins, and ends soon after it."""
+    """Start enough work for some seconds. It runs when the block begins, and ends soon after it."""
     with _provider():
         paths = asyncio.run(_asked_for(round(_ORDERS_A_SECOND * (_BEGINNING_SECONDS + seconds))))
         with loading(PORT, Request(paths), connections=_AT_ONCE) as runs:
@@ -151,7 +151,7 @@ async def _asked_for(count: int) -> list[str]:
 
 
 async def _an_order(http: httpx.AsyncClient, number: int) -> str:
-    sold = await http.post(CREATE_SALE, json=_TEN_LINES, headers={"Idempotency-Key": f"paper-{number}"})
+    sold = await http.post(CREATE_SALE, json=_TEN_LINES, headers={"Idempotency-Key": f"pdf-{number}"})
     return str(sold.raise_for_status().json()["order_id"])
 
 
@@ -161,7 +161,7 @@ async def _message(http: httpx.AsyncClient, number: int) -> None:
 
 
 class _Provider(BaseHTTPRequestHandler):
-    """A provider that takes its time, and then accepts every message."""
+    """A provider that answers slowly, and accepts every message."""
 
     protocol_version = "HTTP/1.1"
 

@@ -17,7 +17,7 @@ def measure(url: str, results: Results, *, starts: int, sales: int, seconds: flo
         with _started(url, database, times):
             pass
     with _started(url, database, times) as pid:
-        # What it does once, right after its start, is over by then.
+        # The work right after a start is done by then.
         time.sleep(1)
         idle = kilobytes(pid) / 1024
         grown: list[tuple[float, float]] = []
