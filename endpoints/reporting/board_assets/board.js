@@ -1,11 +1,11 @@
-// The live board. The figures come whole from `/api/board`, exact at any time; the line says when to ask for them again.
+// The live board. Its figures are loaded from `/api/board`, again whenever the connection receives an event.
 
 import { Figures } from './figures.js';
 import { Form } from './form.js';
-import { Line } from './live.js';
+import { Connection } from './live.js';
 import { SignedOut, SignIn } from './sign-in.js';
 
-const LEAST_PAUSE = 400, BUSY_SHARE = 5; // At most some two loads a second, and a fifth of the time.
+const LEAST_PAUSE = 400, BUSY_SHARE = 5; // At most about two loads a second, and a fifth of the time.
 const AGAIN = 2_000, MINUTE = 60_000, NEWS_PAUSE = 12_000;
 
 class NoAnswer extends Error {}
@@ -14,27 +14,26 @@ const at = (id) => document.getElementById(id);
 
 const figures = new Figures();
 const signIn = new SignIn(document.documentElement.dataset.signIn === 'needed', {
-  renewed: () => line.renew(),
+  renewed: () => connection.renew(),
   elsewhere: () => isOut && enter(),
 });
 const form = new Form((username, password) => signIn.enter(username, password), () => enter());
-const line = new Line(socketAddress, {
+const connection = new Connection(socketAddress, {
   up: () => load(),
-  down: (when) => lost(when),
-  stopped: (sentence, when) => { stop = sentence; lost(when); },
-  changed: (events) => { gather(events); load(); },
-  refused: (error) => { if (error instanceof SignedOut) goOut(error.message); },
+  down: (when) => setNotLive(when),
+  stopped: (sentence, when) => { stop = sentence; setNotLive(when); },
+  changed: (events) => { collectSales(events); load(); },
+  refused: (error) => { if (error instanceof SignedOut) showSignedOut(error.message); },
 });
 
-let board = null; // What is shown.
-let lostAt = null; // Since when that is not known to be true any more; null while it is.
-let stop = ''; // Why the line will not come back by itself.
-let isOut = false; // Whether somebody has to sign in first.
+let board = null; // The shown figures.
+let lostAt = null; // Since when the figures may be out of date; null while they are live.
+let stop = ''; // Why the connection does not reconnect.
+let isOut = false; // Whether the user must sign in first.
 let loading = false, wanted = false, next = 0, timer = null;
-let sales = [], told = 0, telling = null; // Sales that the screen reader has not been told of yet.
+let sales = [], announcedAt = 0, announcing = null; // Sales that the screen reader has not announced yet.
 
-// Asks for the figures: at once, or a moment later where they were asked for just now. However many events come
-// meanwhile, they are asked for once more in the end.
+// Load the figures now, or a moment after the last load. All events during a load cause one more load at its end.
 function load() {
   wanted = true;
   if (loading || isOut) return;
@@ -45,20 +44,20 @@ function load() {
 async function fetchFigures() {
   loading = true;
   wanted = false;
-  const began = Date.now(), wasUp = line.isUp;
+  const began = Date.now(), wasUp = connection.isUp;
   let pause = LEAST_PAUSE;
   try {
-    const current = await answer();
+    const current = await requestFigures();
     if (!isOut) show(current, wasUp);
     pause = Math.max(LEAST_PAUSE, (Date.now() - began) * BUSY_SHARE);
   } catch (error) {
-    if (error instanceof SignedOut) goOut(error.message);
+    if (error instanceof SignedOut) showSignedOut(error.message);
     else {
-      // That the shop does not answer is said on the page; all else is a fault of the page itself.
+      // The page shows that the service does not answer; any other error is one of the page.
       if (!(error instanceof NoAnswer)) console.error(error);
       wanted = true;
       pause = AGAIN * (0.5 + Math.random());
-      lost(began);
+      setNotLive(began);
     }
   }
   loading = false;
@@ -66,8 +65,8 @@ async function fetchFigures() {
   if (wanted) load();
 }
 
-// The browser keeps the last answer, and asks whether it still holds (If-None-Match).
-async function answer() {
+// The browser caches the last response and revalidates it (If-None-Match).
+async function requestFigures() {
   try {
     const response = await signIn.fetch('api/board', { cache: 'no-cache', signal: AbortSignal.timeout(6_000) });
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
@@ -85,16 +84,16 @@ async function socketAddress() {
   return address;
 }
 
-// Nobody is signed in: what was shown is for nobody to see. sentence: why, where there is something to say.
-function goOut(sentence) {
+// Hide the figures and show the sign-in form. sentence: the reason, or ''.
+function showSignedOut(sentence) {
   isOut = true;
-  line.stop();
+  connection.stop();
   board = lostAt = null;
   sales = [];
   stop = at('news').textContent = '';
   document.title = 'Today';
   at('sign-out').hidden = true;
-  say('out', 'Not signed in');
+  setStatus('out', 'Not signed in');
   form.show(sentence);
 }
 
@@ -102,39 +101,39 @@ function enter() {
   isOut = false;
   next = 0;
   form.hide();
-  say('loading', 'Loading …');
+  setStatus('loading', 'Loading …');
   load();
 }
 
-function show(answer, wasUp) {
+function show(latest, wasUp) {
   const isFirst = board === null;
-  if (!isFirst && answer.version !== board.version) location.reload(); // The page that belongs to the new service.
-  if (isFirst) figures.speak(answer);
-  board = answer;
+  if (!isFirst && latest.version !== board.version) location.reload(); // The new version of the service has its own page.
+  if (isFirst) figures.setFormats(latest);
+  board = latest;
   figures.show(board);
   tick();
   at('sign-out').hidden = !signIn.isIn;
-  if (isFirst) line.start(board.position);
-  // Only what was asked for while the line was up is followed by everything that comes.
-  if (wasUp && line.isUp) found();
-  tell();
+  if (isFirst) connection.start(board.position);
+  // Only figures that were requested while the connection was open are completed by the following events.
+  if (wasUp && connection.isUp) setLive();
+  announce();
 }
 
-function lost(when) {
+function setNotLive(when) {
   if (isOut) return;
   lostAt ??= when;
-  if (board === null) return say('off', stop || 'Not live: the shop does not answer. Trying again …');
+  if (board === null) return setStatus('off', stop || 'Not live: the shop does not answer. Trying again …');
   const time = figures.time.format(lostAt), day = figures.isoDay(lostAt);
   const since = day === figures.isoDay(Date.now()) ? time : `${figures.shortDay.format(lostAt)}, ${time}`;
-  say('off', `Not live since ${since} — showing what was known then.${stop && ` ${stop}`}`);
+  setStatus('off', `Not live since ${since} — showing what was known then.${stop && ` ${stop}`}`);
 }
 
-function found() {
+function setLive() {
   lostAt = null;
-  say('live', 'Live');
+  setStatus('live', 'Live');
 }
 
-function say(state, sentence) {
+function setStatus(state, sentence) {
   document.documentElement.dataset.state = state;
   if (at('state').textContent !== sentence) at('state').textContent = sentence;
 }
@@ -146,30 +145,29 @@ function tick() {
   at('clock').dateTime = now.toISOString();
 }
 
-function gather(events) {
+function collectSales(events) {
   sales.push(...events.filter(({ type, action }) => action === 'convert_to_order' || (type === 'order' && action === 'create')));
   sales = sales.slice(-1_000);
 }
 
-// Reads out what was sold, now and then: somebody who listens has something else to do as well.
-function tell() {
-  const wait = told + NEWS_PAUSE - Date.now();
-  clearTimeout(telling);
+// Announce new sales from time to time, so that a screen reader does not interrupt at each sale.
+function announce() {
+  const wait = announcedAt + NEWS_PAUSE - Date.now();
+  clearTimeout(announcing);
   if (!sales.length) return;
   if (wait > 0) {
-    telling = setTimeout(tell, wait);
+    announcing = setTimeout(announce, wait);
     return;
   }
   const [{ data }] = sales, takings = figures.money.format(board.orders.total_amount);
   const news = sales.length === 1
     ? `Sale ${data.sale_number}, ${figures.money.format(data.amount_paid)}, ${data.payment_mode}.` : `${sales.length} new sales.`;
   at('news').textContent = `${news} Takings today: ${takings}.`;
-  told = Date.now();
+  announcedAt = Date.now();
   sales = [];
 }
 
-// The clock goes on, and a day ends: with the first look after midnight there are new figures to be had. Without a
-// change in between, that costs a question with nothing to answer.
+// Update the clock, and load the figures, which change at midnight. Without a change this is a cheap 304.
 function everyMinute() {
   tick();
   load();
@@ -178,14 +176,14 @@ function everyMinute() {
 
 at('sign-out').addEventListener('click', () => {
   signIn.leave();
-  goOut('');
+  showSignedOut('');
 });
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState !== 'visible') return;
-  line.look();
+  connection.check();
   load();
 });
-addEventListener('online', () => { line.hurry(); load(); });
-addEventListener('offline', () => lost(Date.now()));
+addEventListener('online', () => { connection.reconnectNow(); load(); });
+addEventListener('offline', () => setNotLive(Date.now()));
 
 everyMinute();

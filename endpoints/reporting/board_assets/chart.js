@@ -1,7 +1,7 @@
-// Takings by hour, drawn as SVG in the size that the page gives it. Its text is the page's own, so it grows with it.
+// Takings by hour, drawn as SVG in the size of its element. Its text has the font size of the page.
 
 const SVG = 'http://www.w3.org/2000/svg';
-const OPENS = 9, CLOSES = 20; // The hours that are always there, so that a quiet morning does not look like a busy one.
+const OPENS = 9, CLOSES = 20; // The hours that are always shown, so that a quiet morning does not look like a busy one.
 
 export class HourChart {
   #svg; #parts = new Map(); #drawn = null;
@@ -11,7 +11,7 @@ export class HourChart {
     new ResizeObserver(() => this.#drawn && this.draw(...this.#drawn)).observe(svg.parentElement);
   }
 
-  // hours: as `/api/board` has them; now: the shop's present hour, or null; money: a formatter of whole amounts.
+  // hours: from `/api/board`; now: the current hour of the store, or null; money: a formatter of whole amounts.
   draw(hours, now, money) {
     this.#drawn = [hours, now, money];
     const { clientWidth: width, clientHeight: height } = this.#svg.parentElement;
@@ -46,7 +46,7 @@ export class HourChart {
     for (const part of old.values()) part.remove();
   }
 
-  // A part that was there moves, so that a bar can grow; a new one is made.
+  // Reuse an existing element, so that a bar can grow; otherwise create one.
   #put(old, key, name, attributes, text = '') {
     const part = old.get(key) ?? document.createElementNS(SVG, name);
     old.delete(key);
@@ -68,7 +68,7 @@ function shownHours(hours, now) {
   return hours.slice(first, last + 1);
 }
 
-// Up to so many amounts above 0, in steps of 1, 2 or 5 times a power of ten, the last at or above the highest.
+// A limited number of amounts above 0, in steps of 1, 2 or 5 times a power of ten; the last is at least the highest.
 function gridLines(highest, most) {
   if (!highest) return [0];
   const rough = highest / most, power = 10 ** Math.floor(Math.log10(rough));

@@ -15,8 +15,8 @@ const times = (count, one, many = `${one}s`) => `${count.toLocaleString(LOCALE)}
 export class Figures {
   #chart = new HourChart(at('chart')); #known = null;
 
-  // How the shop writes money and times; to be told before anything is shown.
-  speak({ currency, timezone }) {
+  // Set the formats of money and times; called before the first figures.
+  setFormats({ currency, timezone }) {
     const options = { style: 'currency', currency };
     this.money = new Intl.NumberFormat(LOCALE, options);
     this.whole = new Intl.NumberFormat(LOCALE, { ...options, maximumFractionDigits: 0 });
@@ -27,7 +27,7 @@ export class Figures {
     this.days = new Intl.DateTimeFormat('sv-SE', { timeZone: timezone, year: 'numeric', month: '2-digit', day: '2-digit' });
   }
 
-  // The day in the shop's zone, as `/api/board` writes it: YYYY-MM-DD.
+  // The day in the store's time zone, like in `/api/board`: YYYY-MM-DD.
   isoDay(when) {
     const parts = Object.fromEntries(this.days.formatToParts(when).map(({ type, value }) => [type, value]));
     return `${parts.year}-${parts.month}-${parts.day}`;
@@ -52,7 +52,7 @@ export class Figures {
     this.#showLatest(board.latest);
   }
 
-  // The bar of the present hour is marked; by itself this changes as time goes by.
+  // Mark the bar of the current hour, which also changes without new figures.
   #showHours({ date, by_hour: hours }) {
     const now = new Date(), isToday = this.isoDay(now) === date;
     this.#chart.draw(hours, isToday ? Number(this.time.format(now).slice(0, 2)) : null, this.whole);
@@ -107,17 +107,17 @@ export class Figures {
     return listed(cancelled.count && `${cancelled.count} cancelled`, refunded.count && `${refunded.count} refunded`);
   }
 
-  // What was sold and is not paid yet; an advance is the other way round.
+  // The amount still due, or paid in advance.
   #due({ total_sold: sold, total_amount: paid }) {
     if (sold === paid) return '';
     return sold > paid ? `${this.money.format(sold - paid)} still due` : `${this.money.format(paid - sold)} in advance`;
   }
 
-  // An amount with its paise set smaller: they are there, and do not shout.
+  // An amount with smaller paise.
   #set(amount) {
     const parts = this.money.formatToParts(amount);
     const text = (wanted) => parts.filter(({ type }) => ['decimal', 'fraction'].includes(type) === wanted).map(({ value }) => value).join('');
-    return [text(false), element('span', 'minor', text(true))]; // 3 letters that take the room of 1.65
+    return [text(false), element('span', 'minor', text(true))]; // 3 characters, as wide as 1.65
   }
 }
 
@@ -157,7 +157,7 @@ function head(content, aside = '') {
   return made;
 }
 
-// share: 0 to 1. The amount stands beside it in words.
+// share: 0 to 1. Hidden from screen readers, since the amount is beside it as text.
 function bar(share) {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   svg.setAttribute('aria-hidden', 'true');

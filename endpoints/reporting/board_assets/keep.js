@@ -1,9 +1,9 @@
-// One text that outlives the page, the same for all tabs. In IndexedDB, since what one tab writes into localStorage
-// another may see a moment late; where a browser allows none, it lasts as long as the page.
+// A text that is stored for all tabs. In IndexedDB, since other tabs may see a change of localStorage late; if the browser
+// does not allow it, the text lasts as long as the page.
 
 const STORE = 'kept';
 
-export class Keep {
+export class TokenStore {
   #name; #opening = null; #last = null;
 
   constructor(name) {
@@ -14,19 +14,19 @@ export class Keep {
     return await this.#use('readonly', (store) => store.get(this.#name)) ?? this.#last;
   }
 
-  // text: null, to forget it.
+  // text: null to delete it.
   async write(text) {
     this.#last = text;
     await this.#use('readwrite', (store) => (text === null ? store.delete(this.#name) : store.put(text, this.#name)));
   }
 
-  // What a request of the store gives, once it is sure.
-  async #use(mode, ask) {
+  // The result of a request, after its transaction has completed.
+  async #use(mode, request) {
     try {
       const database = await (this.#opening ??= this.#open());
       return await new Promise((resolve, reject) => {
-        const transaction = database.transaction(STORE, mode), request = ask(transaction.objectStore(STORE));
-        transaction.oncomplete = () => { this.#last = null; resolve(request.result); };
+        const transaction = database.transaction(STORE, mode), result = request(transaction.objectStore(STORE));
+        transaction.oncomplete = () => { this.#last = null; resolve(result.result); };
         transaction.onabort = () => reject(transaction.error);
       });
     } catch {
