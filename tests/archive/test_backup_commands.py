@@ -77,8 +77,8 @@ async def test_a_database_of_the_earlier_backend_is_left_alone(
 async def test_a_lost_database_is_reported_in_one_sentence(shop: Shop, pos: Any, tmp_path: Path) -> None:
     (file := tmp_path / "file").write_bytes(empty_archive(shop.store))
     async with failing(shop.database, "find", closeConnection=True):
-        said = refusal(await asyncio.to_thread(pos, "import", file))
-    assert said.startswith("The shop's database does not answer just now. Please try again. (AutoReconnect: ")
+        message = refusal(await asyncio.to_thread(pos, "import", file))
+    assert message.startswith("The shop's database does not answer just now. Please try again. (AutoReconnect: ")
 
 
 async def test_a_damaged_backup_is_refused_with_the_line(

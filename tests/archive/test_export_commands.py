@@ -91,8 +91,8 @@ def test_impossible_options_are_refused_in_one_sentence(
     tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
     refused = CliRunner().invoke(cli, [argument.format(folder=tmp_path) for argument in arguments])
-    said = str(refused.exception) if isinstance(refused.exception, FileRefused) else refused.stderr
-    assert sentence in " ".join(said.replace("│", " ").split())
+    output = str(refused.exception) if isinstance(refused.exception, FileRefused) else refused.stderr
+    assert sentence in " ".join(output.replace("│", " ").split())
     assert (refused.stdout, refused.exit_code in (1, 2), files_in(tmp_path)) == ("", True, [])
 
 
@@ -108,9 +108,9 @@ async def test_an_export_that_is_interrupted_leaves_no_file(
                 await asyncio.sleep(0.01)
         assert [path.name.startswith(".shop.ndjson") for path in files_in(tmp_path)] == [True]
         process.send_signal(number)
-        _, said = await asyncio.wait_for(process.communicate(), 20)
+        _, output = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode != 0
-    assert b"Traceback" not in said
+    assert b"Traceback" not in output
     assert files_in(tmp_path) == []
 
 
@@ -119,19 +119,19 @@ async def test_a_terminal_shows_progress_and_no_binary_data(books: Shop, pos_pro
         ours, theirs = pty.openpty()
         process = await pos_process(*arguments, stdout=theirs, stderr=theirs)
         os.close(theirs)
-        said = b""
+        output = b""
         # Linux raises an error when the other side of a terminal is closed.
         try:
             while chunk := os.read(ours, 4096):
-                said += chunk
+                output += chunk
         except OSError:
             os.close(ours)
-        return await process.wait(), said.decode(errors="replace")
+        return await process.wait(), output.decode(errors="replace")
 
-    code, said = await on_a_terminal("export", "-o", tmp_path / "shop.ndjson")
-    assert (code, "Exporting" in said, "Exported" in said) == (0, True, True)
-    code, said = await on_a_terminal("backup", "-")
-    assert (code, "This output is binary" in said) == (1, True)
+    code, output = await on_a_terminal("export", "-o", tmp_path / "shop.ndjson")
+    assert (code, "Exporting" in output, "Exported" in output) == (0, True, True)
+    code, output = await on_a_terminal("backup", "-")
+    assert (code, "This output is binary" in output) == (1, True)
 
 
 def test_an_invalid_day_is_refused_with_a_clear_message() -> None:

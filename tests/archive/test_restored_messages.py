@@ -26,7 +26,7 @@ async def test_a_restore_sends_no_message(
     await until(shop, sent, SENT)
     await shop.state["dispatcher"].stop()
     sending = await ask(shop, "A third one.")
-    claimed = await shop.state["outbox"].claim("somebody")
+    claimed = await shop.state["outbox"].claim("worker")
     assert (await shop.state["outbox"].begin_attempt(claimed, "memory", LEASE))["_id"] == sending
     queued = await ask(shop, "A fourth one.")
     archive = await write(shop.database, shop.store, tmp_path / "archive")

@@ -78,9 +78,9 @@ async def test_a_conversion_is_found_by_either_document(shop: Shop) -> None:
 
 
 async def test_a_void_names_who_approved_it_or_its_actor(shop: Shop) -> None:
-    said, unsaid = await shop.sale(), await shop.sale()
-    await shop.ok("DELETE", f"/api/orders/{said['order_id']}", params={"reason": "Typed in twice", "by": "Meera"})
-    await shop.ok("DELETE", f"/api/orders/{unsaid['order_id']}")
+    approved, without_approval = await shop.sale(), await shop.sale()
+    await shop.ok("DELETE", f"/api/orders/{approved['order_id']}", params={"reason": "Typed in twice", "by": "Meera"})
+    await shop.ok("DELETE", f"/api/orders/{without_approval['order_id']}")
     second, first = (row["after"] for row in await audit(shop, limit=2))
     assert (first["void_reason"], first["voided_by"]) == ("Typed in twice", "Meera")
     assert (second.get("void_reason"), second["voided_by"]) == (None, "open")
@@ -126,7 +126,7 @@ async def test_the_audit_log_is_filtered_by_day_actor_type_and_id(open_shop: Ope
     assert [row["seq"] for row in await audit(shop, id=sale["order_id"])] == [2]
     for actor in (OWNER_OF_TESTS.id, OWNER_OF_TESTS.name):
         assert [row["seq"] for row in await audit(shop, actor=actor)] == [3]
-    assert await audit(shop, actor="nobody") == []
+    assert await audit(shop, actor="unknown") == []
 
 
 async def test_accounts_are_audited_without_their_secrets(shop: Shop) -> None:
@@ -157,10 +157,10 @@ async def test_events_of_earlier_versions_are_readable(shop: Shop) -> None:
 
 
 async def test_the_actor_reaches_the_leader(open_shop: OpenShop) -> None:
-    keeper = await open_shop()
-    guest = await open_shop(store_id=keeper.store)
-    sold = await guest.http.post(SALE, json=sale_body(), headers={"X-Request-ID": "from-the-guest"})
-    [row] = await audit(keeper)
+    leader = await open_shop()
+    follower = await open_shop(store_id=leader.store)
+    sold = await follower.http.post(SALE, json=sale_body(), headers={"X-Request-ID": "from-the-follower"})
+    [row] = await audit(leader)
     assert (row["by"]["name"], row["by"]["request_id"]) == ("open", sold.headers["x-request-id"])
     command = CreateDocument("orders", "ORDER-1", {}, actor=Actor("USER-1", "Ravi", CASHIER, "DEVICE-1"))
     assert pickle.loads(pickle.dumps(command)).actor == command.actor  # noqa: S301  (our own)

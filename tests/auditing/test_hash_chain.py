@@ -62,7 +62,7 @@ async def swap(shop: Shop) -> None:
 async def rehash(shop: Shop, seq: int) -> None:
     """Alter an event, and store the hash of its new content."""
     event = await event_of(shop, seq)
-    event["by"]["name"] = "Somebody else"
+    event["by"]["name"] = "Another user"
     await put(shop, event, hash=hash_of(event))
 
 
@@ -223,6 +223,6 @@ async def test_an_older_log_continues_with_a_chain(mongodb_url: str, request: py
 
 
 async def test_progress_covers_every_event(tampered: Shop) -> None:
-    told: list[int] = []
-    assert await verify(tampered.database, tampered.store, told.append) == []
-    assert sum(told) == 7
+    counts: list[int] = []
+    assert await verify(tampered.database, tampered.store, counts.append) == []
+    assert sum(counts) == 7

@@ -110,8 +110,8 @@ async def test_a_user_that_differs_from_the_events_is_found(tampered: Shop, chan
 
 async def test_an_inserted_user_is_found(tampered: Shop) -> None:
     user = (await add_user(tampered)).answer
-    stranger = {**user, "_id": "USER-STRANGER", "login": "stranger", "role": "owner"}
-    await tampered.database.users.insert_one(stranger)
+    inserted = {**user, "_id": "USER-STRANGER", "login": "stranger", "role": "owner"}
+    await tampered.database.users.insert_one(inserted)
     try:
         assert "of the newest change of USER-STRANGER in users" in await differences(tampered)
     finally:

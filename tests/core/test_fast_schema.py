@@ -1,4 +1,4 @@
-"""`FastSchema` loads, refuses and dumps exactly as marshmallow does."""
+"""`FastSchema` loads, rejects and dumps exactly as marshmallow does."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,7 +30,7 @@ def outcome(load: Any, body: Any) -> Any:
 @given(
     st.dictionaries(names, values, max_size=4), st.lists(names, max_size=2), st.dictionaries(names, values, max_size=2)
 )
-def test_it_loads_what_marshmallow_loads_and_refuses_what_it_refuses(
+def test_it_loads_and_rejects_as_marshmallow_does(
     changed: dict[str, Any], removed: list[str], in_line: dict[str, Any]
 ) -> None:
     body = {**sale_body([{**line(), **in_line}]), **changed}
@@ -40,7 +40,7 @@ def test_it_loads_what_marshmallow_loads_and_refuses_what_it_refuses(
         assert repr(outcome(schema.load, body)) == repr(outcome(lambda body, own=schema: Schema.load(own, body), body))
 
 
-def test_it_shows_what_marshmallow_shows() -> None:
+def test_it_dumps_as_marshmallow_does() -> None:
     draft = draft_sale(SaleBody().load(sale_body([line(19.99, 1.5, 12.5)], discount=10.0)))
     document = {**draft, "_id": "ORDER-1", "number": 7, "created_at": None, "updated_at": None, "version": 1}
     document |= {"status": "Completed", "estimate_id": None, "estimate_number": None}

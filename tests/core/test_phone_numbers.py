@@ -1,4 +1,4 @@
-"""A phone number is the same however people write it, for customers, sales, the search, messages and adoption."""
+"""Phone numbers are recognized in any notation, for customers, sales, search, messages and imports."""
 
 from decimal import Decimal
 from typing import Any
@@ -84,7 +84,7 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("text", WRITTEN)
-def test_a_number_is_found_however_it_is_written(text: str) -> None:
+def test_a_number_is_recognized_in_any_notation(text: str) -> None:
     assert normalize_phone(text) == NUMBER
     assert require_phone(text, INDIA) == NUMBER
     assert normalize_phone(f"  {text} ") == NUMBER
@@ -98,7 +98,7 @@ def test_a_number_is_found_however_it_is_written(text: str) -> None:
         *("27ABCDE1234F1Z5", "-", "+", "()", "\u202a\u202c", "+91", "0091", "²³⁴"),
     ],
 )
-def test_text_that_cannot_be_dialled_is_no_number(text: str) -> None:
+def test_a_text_that_cannot_be_dialled_is_not_a_number(text: str) -> None:
     assert normalize_phone(text) is None
 
 
@@ -122,7 +122,7 @@ def test_numbers_of_other_countries_are_found_as_well(text: str, region: str, nu
     assert normalize_phone(text, region) == number
 
 
-def test_the_national_number_leaves_out_the_code_of_any_country() -> None:
+def test_the_national_number_has_no_country_code() -> None:
     assert [national_digits(each) for each in (NUMBER, "+16502530000", "+442079460958")] == [
         "9822012345",
         "6502530000",
@@ -137,7 +137,7 @@ AFTER = st.sampled_from(["", " (wife)", " wife", ", 9822054321", " / 9822054321"
 
 
 @given(st.integers(7_000_000_001, 9_899_999_999), BEFORE, BLANKS, AFTER, DIGITS)
-def test_ways_to_write_a_number_may_be_joined(number: int, before: str, blank: str, after: str, digits: str) -> None:
+def test_notations_can_be_combined(number: int, before: str, blank: str, after: str, digits: str) -> None:
     plain = str(number)
     if normalize_phone(plain) is None:
         return
@@ -155,5 +155,5 @@ def test_any_text_is_parsed_and_a_normalized_number_is_stable(text: str) -> None
 
 
 @pytest.mark.parametrize("value", [9822012345.0, Decimal("9822012345.0")])
-def test_a_number_that_was_stored_as_a_float_is_the_number(value: Any) -> None:
+def test_a_number_stored_as_a_float_is_recognized(value: Any) -> None:
     assert normalize_phone(str(value)) == NUMBER

@@ -1,4 +1,4 @@
-"""Laws of the pure rules, for any input that hypothesis thinks of."""
+"""Properties of the pure rules, for any generated input."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -73,7 +73,7 @@ def test_the_apps_totals_with_a_percentage_are_accepted_and_stored_exact(cart: C
     subtotal = exact_subtotal(cart)
     off = half_up(subtotal * exact(discount) / 100)
     assert (document["subtotal"], document["discount"]) == (minor(subtotal), minor(off))
-    # By chance a whole rupee, it is kept as one.
+    # A total that is a whole rupee by chance is stored unchanged.
     claimed = exact(body["total"])
     is_whole = claimed == claimed.to_integral_value() and abs(claimed - (subtotal - off)) <= 1
     assert document["total"] == minor(claimed if is_whole else subtotal - off)
@@ -81,7 +81,7 @@ def test_the_apps_totals_with_a_percentage_are_accepted_and_stored_exact(cart: C
 
 
 @given(cart=carts, is_percentage=st.booleans(), beside=st.floats(-0.004, 0.004))
-def test_a_bill_is_the_same_whether_its_claim_is_the_very_float_or_a_little_beside_it(
+def test_a_total_and_a_slightly_different_float_give_the_same_bill(
     cart: Cart, is_percentage: bool, beside: float
 ) -> None:
     subtotal = float(exact_subtotal(cart))
@@ -103,7 +103,7 @@ def test_the_apps_totals_with_an_amount_are_accepted_and_stored_exact(cart: Cart
 
 
 @given(cart=carts, up=st.booleans())
-def test_a_total_rounded_to_a_whole_rupee_is_accepted_and_the_rest_kept_apart(cart: Cart, up: bool) -> None:
+def test_a_total_rounded_to_a_whole_rupee_is_stored_with_its_round_off(cart: Cart, up: bool) -> None:
     subtotal = exact_subtotal(cart)
     rupees = subtotal.to_integral_value("ROUND_CEILING" if up else "ROUND_FLOOR")
     document = draft(BODY.load({**estimate_body(cart), "total": float(rupees)}))
@@ -112,7 +112,7 @@ def test_a_total_rounded_to_a_whole_rupee_is_accepted_and_the_rest_kept_apart(ca
 
 
 @given(cart=carts, by=st.integers(1, 10**9), down=st.booleans())
-def test_a_total_that_late_rounding_cannot_explain_is_refused(cart: Cart, by: int, down: bool) -> None:
+def test_a_total_that_late_rounding_cannot_explain_is_rejected(cart: Cart, by: int, down: bool) -> None:
     subtotal = exact_subtotal(cart)
     beyond = PAISA * (len(cart) + 1) + PAISA * by
     claimed = subtotal - beyond if down else subtotal + beyond
@@ -129,7 +129,7 @@ some_days = st.dates(date(1971, 1, 1), date(2998, 12, 31))
 
 
 @given(instant=instants, zone=zones)
-def test_an_instant_falls_in_the_day_that_the_shops_wall_clock_shows(instant: datetime, zone: str) -> None:
+def test_an_instant_belongs_to_the_local_day(instant: datetime, zone: str) -> None:
     offset = instant.astimezone(ZoneInfo(zone)).utcoffset()
     assert offset is not None
     day = (instant.replace(tzinfo=None) + offset).date()
@@ -160,13 +160,13 @@ def test_no_other_text_is_a_number(text: str) -> None:
 
 
 @given(st.integers(0, 32_503_680_000_000), st.integers(0, 1), st.integers(1, 2**53 - 1))
-def test_a_cursor_leads_back_to_its_place(instant: int, rank: int, number: int) -> None:
+def test_a_cursor_is_decoded_to_its_position(instant: int, rank: int, number: int) -> None:
     position = DocumentCursor(instant, rank, number)
     assert DocumentCursor.decode(position.encode()) == position
 
 
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=40).map(lambda raw: raw.hex())))
-def test_any_other_text_is_no_cursor(text: str) -> None:
+def test_any_other_text_is_not_a_cursor(text: str) -> None:
     try:
         position = DocumentCursor.decode(text)
     except InvalidCursor:

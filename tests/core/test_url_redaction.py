@@ -1,4 +1,4 @@
-"""No message about an address shows a part of its credentials, however wrongly they are encoded; none is a trace."""
+"""No message about an address shows a part of its credentials, for any wrong encoding, and none is a traceback."""
 
 import warnings
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from tests.support.ports import free_port
 from tests.support.shop import DATABASE
 
 HEAD, TAIL = "zqxhead", "zqxtail"
-#: What stands between two halves of a password that its owner did not encode.
+#: The text between two halves of a password that is not encoded.
 BETWEEN = (
     "@",
     "/",
@@ -115,9 +115,9 @@ def _client(url: str, **_: Any) -> Any:
 def test_no_part_of_an_unencoded_password_is_shown(shape: str, between: str, monkeypatch: pytest.MonkeyPatch) -> None:
     url = shape.format(secret=f"{HEAD}{between}{TAIL}")
     with no_network(monkeypatch) as warned:
-        said = list(output_of(url))
-    assert said
-    assert [sentence for sentence in (*said, *map(str, warned)) if shown(sentence)] == []
+        outputs = list(output_of(url))
+    assert outputs
+    assert [sentence for sentence in (*outputs, *map(str, warned)) if shown(sentence)] == []
 
 
 @given(
@@ -196,8 +196,8 @@ def test_an_option_that_the_driver_does_not_know_is_not_quoted(
 ) -> None:
     url = f"{mongodb_url}{'&' if urlsplit(mongodb_url).query else '?'}{option}"
     for command in ("verify", "doctor"):
-        told = forked_pos.run(command, environment=environment(MONGODB_URL=url, DATABASE_NAME=DATABASE))
-        output = told.stdout + told.stderr
+        process = forked_pos.run(command, environment=environment(MONGODB_URL=url, DATABASE_NAME=DATABASE))
+        output = process.stdout + process.stderr
         assert "MONGODB_URL: the driver does not know an option in it" in output
         assert not shown(output), output
 
@@ -232,13 +232,13 @@ def test_an_address_to_listen_at_is_refused_without_its_key(url: str) -> None:
 
 
 async def test_an_unreachable_address_is_shown_without_its_key() -> None:
-    told: list[str] = []
+    notes: list[str] = []
 
     async def stop(_: float) -> None:
         raise TimeoutError
 
-    listener = Listener(f"ws://till:zqxhead@127.0.0.1:{free_port()}/ws", tell=told.append, pause=stop)
+    listener = Listener(f"ws://till:zqxhead@127.0.0.1:{free_port()}/ws", tell=notes.append, pause=stop)
     with pytest.raises(TimeoutError):
         await anext(listener.events())
-    assert told
-    assert not shown(str(told))
+    assert notes
+    assert not shown(str(notes))

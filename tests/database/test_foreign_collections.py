@@ -26,9 +26,9 @@ def test_collections_of_another_program_are_named_and_nothing_is_written(
     own[name].insert_many([dict(each) for each in FOREIGN])
     before = plain([sorted(map(plain, own[each].find({}))) for each in sorted(own.list_collection_names())])
     for options in ((), ("--dry-run",)):
-        said = import_legacy.refused(*options)
-        assert f"names that this service needs: {name}." in said
-        assert f"`pos import-legacy --from {own.name}`" in said
+        message = import_legacy.refused(*options)
+        assert f"names that this service needs: {name}." in message
+        assert f"`pos import-legacy --from {own.name}`" in message
     assert plain([sorted(map(plain, own[each].find({}))) for each in sorted(own.list_collection_names())]) == before
 
 
@@ -57,9 +57,9 @@ def test_an_index_or_a_view_of_another_program_is_refused(own: Database[Any], im
     own.customers.create_index("phone", name="store")
     own.create_collection("totals", viewOn="orders")
     own.create_collection("events", capped=True, size=4096)
-    said = import_legacy.refused()
-    assert "customers (an index of it is in the way), events (no ordinary collection)" in said
-    assert "totals (no ordinary collection), users (an index of it is in the way)." in said
+    message = import_legacy.refused()
+    assert "customers (an index of it is in the way), events (no ordinary collection)" in message
+    assert "totals (no ordinary collection), users (an index of it is in the way)." in message
     assert "legacy_orders" not in own.list_collection_names()
 
 

@@ -184,4 +184,4 @@ def test_a_store_that_is_being_restored_is_reported_and_not_checked_further() ->
 
 @pytest.mark.parametrize("reason", ["invalid", "dns", "refused", "auth", "tls", "timeout", "no_primary", "other"])
 def test_each_reason_has_a_sentence(reason: str) -> None:
-    assert odd([unreachable_finding(Unreachable(reason, "so it says"))]) == [("database", Level.WRONG)]
+    assert odd([unreachable_finding(Unreachable(reason, "the error"))]) == [("database", Level.WRONG)]

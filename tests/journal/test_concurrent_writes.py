@@ -86,10 +86,10 @@ async def test_of_a_delete_and_a_conversion_only_one_succeeds(shop: Shop) -> Non
         converted, deleted = answers if n % 2 else reversed(answers)
         return converted.status_code, deleted.status_code
 
-    ends = Counter(await asyncio.gather(*(race(n, each["estimate_id"]) for n, each in enumerate(estimates))))
+    outcomes = Counter(await asyncio.gather(*(race(n, each["estimate_id"]) for n, each in enumerate(estimates))))
     # Either converted, and so not deleted; or deleted, and so not found for the conversion.
-    assert set(ends) <= {(200, 400), (404, 200)}
-    assert await shop.database.orders.count_documents({"store": shop.store}) == ends[200, 400]
+    assert set(outcomes) <= {(200, 400), (404, 200)}
+    assert await shop.database.orders.count_documents({"store": shop.store}) == outcomes[200, 400]
 
 
 async def test_concurrent_status_changes_are_all_legal_transitions(shop: Shop) -> None:
@@ -151,14 +151,14 @@ async def test_two_processes_on_one_store_lose_nothing_and_every_client_gets_all
                 return [json.loads(await socket.recv()) for _ in range(sales)]
 
         listening = asyncio.Semaphore(0)
-        screens = [asyncio.create_task(listen()) for _ in range(8)]
-        for _ in screens:
+        clients = [asyncio.create_task(listen()) for _ in range(8)]
+        for _ in clients:
             await listening.acquire()
         # A new connection each, so that the kernel distributes them to both processes.
         answers = await at_once((send(port, "POST", SALE, sale_body()) for _ in range(sales)), most=30)
-        heard = await asyncio.wait_for(asyncio.gather(*screens), 20)
+        received = await asyncio.wait_for(asyncio.gather(*clients), 20)
     assert {answer.status for answer in answers} == {201}
     assert {answer.content["sale_number"] for answer in answers} == {f"#{n:03d}" for n in range(1, sales + 1)}
-    for frames in heard:
+    for frames in received:
         assert [frame["seq"] for frame in frames] == list(range(1, sales + 1))
     assert await verify(shop.database, store) == []

@@ -126,8 +126,8 @@ def test_a_line_with_a_rate_and_a_sale_with_a_payment_method_are_read() -> None:
     ]
     assert (converted.document["payment_mode"], converted.document["payment_group"]) == ("Card", "card")
     assert rules(converted) == {"other_name"}
-    said = {f"{defect.field}: {defect.became}" for defect in converted.defects}
-    assert {"payment_method: payment_mode", "items: rate is read as price in 2 of 2 lines"} <= said
+    notes = {f"{defect.field}: {defect.became}" for defect in converted.defects}
+    assert {"payment_method: payment_mode", "items: rate is read as price in 2 of 2 lines"} <= notes
 
 
 def test_the_usual_field_name_has_precedence() -> None:
@@ -138,7 +138,7 @@ def test_the_usual_field_name_has_precedence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "rule", "said"),
+    ("changes", "rule", "sentence"),
     [
         ({"items": [line(price=10.005)]}, "lines_rounded", "1 rounded, the first: price 10.005 is 10.01"),
         ({"items": [line(price=10.0, quantity=1.0004)]}, "lines_rounded", "1 rounded, the first: quantity 1.0004 is 1"),
@@ -152,9 +152,9 @@ def test_the_usual_field_name_has_precedence() -> None:
         ({"total": 10.005}, "total_rounded", "10.01"),
     ],
 )
-def test_rounding_is_reported(changes: dict[str, Any], rule: str, said: str) -> None:
+def test_rounding_is_reported(changes: dict[str, Any], rule: str, sentence: str) -> None:
     converted = convert(ORDERS, legacy.order(1, **changes), KOLKATA)
-    assert said in [defect.became for defect in converted.defects if defect.rule == rule]
+    assert sentence in [defect.became for defect in converted.defects if defect.rule == rule]
 
 
 def test_binary_floating_point_noise_is_not_reported() -> None:
@@ -164,14 +164,14 @@ def test_binary_floating_point_noise_is_not_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "note"), [("Accepted", "Accepted"), (" rejected ", "rejected"), ("Completed", "Completed")]
+    ("status", "note"), [("Accepted", "Accepted"), (" rejected ", "rejected"), ("Completed", "Completed")]
 )
-def test_an_unknown_status_of_an_estimate_is_kept_as_a_note(said: str, note: str) -> None:
-    converted = convert(ESTIMATES, legacy.estimate(1, status=said), KOLKATA)
+def test_an_unknown_status_of_an_estimate_is_kept_as_a_note(status: str, note: str) -> None:
+    converted = convert(ESTIMATES, legacy.estimate(1, status=status), KOLKATA)
     assert converted.document["note"] == note
     assert not converted.says_converted
     assert [(defect.rule, defect.was, defect.became) for defect in converted.defects] == [
-        ("status_noted", said, f"note: {note}")
+        ("status_noted", status, f"note: {note}")
     ]
     shown = Serializers(KOLKATA).estimate(placed(converted))
     assert (shown["status"], shown["note"]) == ("Pending", note)

@@ -68,8 +68,8 @@ def test_an_import_from_a_database_with_a_writing_backend_loses_nothing(own: Dat
         backend.go_on()
         assert import_legacy("--from", own.name).exit_code == 0
         backend.go_on()
-    status, said = verified(import_legacy)
-    assert (status, f"were written into '{own.name}' since" in said) == (1, True)
+    status, output = verified(import_legacy)
+    assert (status, f"were written into '{own.name}' since" in output) == (1, True)
     assert doctor(import_legacy)["level"] == "wrong"
     import_legacy.report("--from", own.name)
     refuse_loss(new, {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)})
@@ -127,18 +127,18 @@ def cut(*_: Any) -> None:
 def test_two_concurrent_imports_have_the_result_of_one(own: Database[Any], import_legacy: ImportCommand) -> None:
     before = legacy.believable(1_500)
     legacy.fill(own, before)
-    command = [*POS, "adopt", "--json"]
+    command = [*POS, "import-legacy", "--json"]
     processes = [
         subprocess.Popen(
             command, cwd=ROOT, env=environment(**import_legacy.environment), stdout=-1, stderr=-1, text=True
         )
         for _ in range(3)
     ]
-    said = [process.communicate(timeout=120)[1] for process in processes]
-    assert "Traceback" not in "".join(said)
+    outputs = [process.communicate(timeout=120)[1] for process in processes]
+    assert "Traceback" not in "".join(outputs)
     import_legacy.report()
     refuse_loss(own, dict(zip(KINDS, map(own_times, before), strict=True)))
-    assert verified(import_legacy) == (0, ""), said
+    assert verified(import_legacy) == (0, ""), outputs
 
 
 def test_an_import_that_is_undone_meanwhile_writes_nothing_more(

@@ -115,7 +115,7 @@ def test_an_import_killed_at_any_moment_completes_the_next_time(
     expected = ImportCommand(mongodb_url, f"{own.name}_new").report("--from", own.name)
     kills = 0
     for pause in (0, 0.3, 0.8):
-        process = subprocess.Popen([*POS, "adopt"], cwd=ROOT, env=environment(**import_legacy.environment))
+        process = subprocess.Popen([*POS, "import-legacy"], cwd=ROOT, env=environment(**import_legacy.environment))
         deadline = time.monotonic() + 30
         while process.poll() is None and not own.adoption.find_one({}):
             assert time.monotonic() < deadline
@@ -139,7 +139,7 @@ def test_an_interrupted_command_prints_how_to_continue(
     own: Database[Any], import_legacy: ImportCommand, tmp_path: Path
 ) -> None:
     legacy.fill(own, legacy.believable(5_000))
-    command = [*POS, "adopt", "--report", str(tmp_path / "defects.ndjson")]
+    command = [*POS, "import-legacy", "--report", str(tmp_path / "defects.ndjson")]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment(**import_legacy.environment), stderr=subprocess.PIPE, text=True
     )
@@ -149,8 +149,10 @@ def test_an_interrupted_command_prints_how_to_continue(
         time.sleep(0.001)
     # SIGTERM works like Ctrl-C here; the environment of the tests may ignore SIGINT.
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
-    assert (process.returncode, "Run the same command again" in said, "Traceback" in said) == (130, True, False), said
+    _, output = process.communicate(timeout=30)
+    assert (process.returncode, "Run the same command again" in output, "Traceback" in output) == (130, True, False), (
+        output
+    )
     assert list(tmp_path.iterdir()) == []
     assert "begun" in str(own.adoption.find_one({}))
 
@@ -160,10 +162,10 @@ async def test_a_cancelled_import_ends_its_threads_first(own: Database[Any], mon
     legacy.fill(own, legacy.believable(1_200))
     loop = asyncio.get_running_loop()
     looking, cancelled = asyncio.Event(), Event()
-    told: list[str] = []
+    steps: list[str] = []
 
     def on_progress(step: str, _done: int, _total: int) -> None:
-        told.append(step)
+        steps.append(step)
         loop.call_soon_threadsafe(looking.set)
         cancelled.wait(30)
 
@@ -177,7 +179,7 @@ async def test_a_cancelled_import_ends_its_threads_first(own: Database[Any], mon
     loop.call_later(0.2, cancelled.set)
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert (cancelled.is_set(), len(told)) == (True, 1)
+    assert (cancelled.is_set(), len(steps)) == (True, 1)
     target.database.client.close()
     assert own.adoption.find_one({"step": "begun"})
 

@@ -145,12 +145,12 @@ def test_a_backup_is_not_dropped_during_an_undo(
         """The other command, after this one has looked at the state."""
         monkeypatch.undo()
         await refuse_restoring(*arguments)
-        said.append(await asyncio.to_thread(import_legacy, "--undo" if is_first else "--drop-backup"))
+        results.append(await asyncio.to_thread(import_legacy, "--undo" if is_first else "--drop-backup"))
 
-    said: list[Any] = []
+    results: list[Any] = []
     monkeypatch.setattr(undo_module, "refuse_restoring", meanwhile)
     refused = import_legacy.refused("--drop-backup" if is_first else "--undo")
-    assert said[0].exit_code == 0
+    assert results[0].exit_code == 0
     if other is not None:
         assert "wait for it" in refused
         assert [own[kind].count_documents({}) for kind in KINDS] == [len(estimates), len(orders)]

@@ -70,10 +70,10 @@ async def test_pdf_files_can_be_imported_later_and_again_beside_a_running_servic
     assert shop_of_old.uploads.count_documents({}) == 0
     async for shop in open_shop(mongodb_url, shop_of_old):
         await shop.sale()
-        for said in ("2 PDF files were imported, and 0", "0 PDF files were imported, and 2"):
+        for sentence in ("2 PDF files were imported, and 0", "0 PDF files were imported, and 2"):
             done = await asyncio.to_thread(import_legacy, "--static", str(folder))
             assert done.exit_code == 0, done.stderr
-            assert said in done.stderr
+            assert sentence in done.stderr
         assert (await shop.http.get(f"/static/estimates/{TOKENS[0]}.pdf")).status_code == 200
     assert shop_of_old.uploads.count_documents({}) == 2
 
@@ -101,12 +101,12 @@ def test_entries_that_are_not_valid_pdf_files_are_skipped_by_name(
     done = import_legacy("--static", str(folder))
     assert done.exit_code == 1
     assert "3 PDF files were imported" in done.stderr
-    said = {line.split(".pdf ")[0]: line for line in done.stderr.splitlines() if ".pdf " in line}
-    assert set(said) == set(TOKENS[3:9])
-    assert "is no PDF" in said[TOKENS[3]]
-    assert "more than 2 MiB" in said[TOKENS[5]]
-    assert "is no file" in said[TOKENS[6]]
-    assert "is no file" in said[TOKENS[8]]
+    skipped = {line.split(".pdf ")[0]: line for line in done.stderr.splitlines() if ".pdf " in line}
+    assert set(skipped) == set(TOKENS[3:9])
+    assert "is no PDF" in skipped[TOKENS[3]]
+    assert "more than 2 MiB" in skipped[TOKENS[5]]
+    assert "is no file" in skipped[TOKENS[6]]
+    assert "is no file" in skipped[TOKENS[8]]
     # The documents are imported all the same.
     assert shop_of_old.adoption.find_one({"step": "done"})
     assert shop_of_old.uploads.count_documents({}) == 3

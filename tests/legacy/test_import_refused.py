@@ -107,6 +107,6 @@ def test_options_that_cannot_be_undone_cannot_be_combined(
 
 
 def test_an_unreachable_source_is_reported_in_one_sentence(import_legacy: ImportCommand) -> None:
-    said = import_legacy.refused("--from", "mongodb://127.0.0.1:1/shop")
+    message = import_legacy.refused("--from", "mongodb://127.0.0.1:1/shop")
     where = "mongodb://127.0.0.1:1/shop, named by --from,"
-    assert said == f"{where} does not answer: 127.0.0.1:1: [Errno 111] Connection refused."
+    assert message == f"{where} does not answer: 127.0.0.1:1: [Errno 111] Connection refused."

@@ -18,7 +18,7 @@ LIMITS = count(100)
 CHILLU, JOINED = "അൻവർ", "അന്\u200dവര്\u200d"
 
 
-async def age(shop: Shop) -> None:
+async def store_earlier_terms(shop: Shop) -> None:
     """Replace the terms by those of an earlier rule."""
     for kind in ("orders", "estimates", "customers"):
         await shop.database[kind].update_many({"store": shop.store}, {"$set": {"terms": ["old"]}})
@@ -42,7 +42,7 @@ async def test_terms_of_an_earlier_rule_are_rebuilt_once_and_in_batches(
         await shop.sale(customer_name=JOINED, customer_phone=f"982201234{number}")
         await shop.estimate(customer_name=JOINED)
     assert await found(shop, CHILLU) == (5, 5, 5)
-    await age(shop)
+    await store_earlier_terms(shop)
     assert await found(shop, CHILLU) == (0, 0, 0)
     assert not await has_terms(shop.database, shop.store)
     seen: list[int] = []
@@ -77,14 +77,14 @@ async def test_terms_of_a_document_changed_meanwhile_are_those_of_the_change(sho
 async def test_a_start_rebuilds_terms_of_an_earlier_rule(shop: Shop, open_shop: OpenShop) -> None:
     assert await has_terms(shop.database, shop.store)
     await shop.sale(customer_name=JOINED)
-    await age(shop)
+    await store_earlier_terms(shop)
     again = await open_shop(store_id=shop.store)
     assert await found(again, CHILLU) == (1, 0, 0)
 
 
 async def test_terms_of_a_store_are_rebuilt_when_it_is_opened(shop: Shop, open_shop: OpenShop) -> None:
     sold = await shop.sale(customer_name=JOINED)
-    await age(shop)
+    await store_earlier_terms(shop)
     another = await open_shop()
     assert not await has_terms(shop.database, shop.store)
     await another.state["stores"].state(shop.store)

@@ -102,7 +102,7 @@ def test_each_way_of_rounding_is_accepted_and_the_exact_figures_are_stored(
 @example(cart=[line(4.67, 122, 12.24)], discount=0.01, by_line=unrounded, by_discount=unrounded)
 # As an amount, 0.40 off 10.40 is the rupee exactly.
 @example(cart=[line(10.4)], discount=0.4, by_line=unrounded, by_discount=unrounded)
-def test_a_whole_rupee_is_kept_as_it_is_claimed_with_its_round_off(
+def test_a_claimed_whole_rupee_is_stored_with_its_round_off(
     cart: list[dict[str, Any]], discount: float, by_line: Round, by_discount: Round
 ) -> None:
     body = claimed(cart, discount, by_line=by_line, by_sum=half_up, by_discount=by_discount, last=nearest_rupee)
@@ -117,12 +117,12 @@ def test_a_whole_rupee_is_kept_as_it_is_claimed_with_its_round_off(
     assert sale["amount_paid"] == body["total"] * 100
 
 
-@given(cart=carts, discount=percents, by_line=roundings, last=roundings, is_said=st.booleans())
+@given(cart=carts, discount=percents, by_line=roundings, last=roundings, is_sent=st.booleans())
 def test_the_amount_paid_is_stored_as_claimed(
-    cart: list[dict[str, Any]], discount: float, by_line: Round, last: Round, is_said: bool
+    cart: list[dict[str, Any]], discount: float, by_line: Round, last: Round, is_sent: bool
 ) -> None:
     body = claimed(cart, discount, by_line=by_line, by_sum=unrounded, by_discount=unrounded, last=last)
-    if not is_said:
+    if not is_sent:
         del body["amount_paid"]
     paid = draft_sale(BODY.load(body))["amount_paid"]
     assert abs(paid - body["total"] * 100) <= 0.5 + 1e-3
@@ -141,7 +141,7 @@ def test_lines_that_need_no_rounding_allow_no_difference(cart: list[dict[str, An
 
 
 @given(cart=carts, beyond=st.integers(1, 1_000), down=st.booleans())
-def test_a_difference_of_more_than_a_paisa_for_each_line_that_needs_rounding_is_refused(
+def test_a_difference_above_a_paisa_for_each_rounded_line_is_rejected(
     cart: list[dict[str, Any]], beyond: int, down: bool
 ) -> None:
     subtotal, _ = exact_total(cart, 0.0)

@@ -1,4 +1,4 @@
-"""Lists: shapes, filters, pages, the whole list streamed, and asking again cheaply."""
+"""Lists: shapes, filters, pages, streaming, conditional requests."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from tests.support.shop import OpenShop, Shop
 Json = dict[str, Any]
 
 
-async def trade(shop: Shop) -> None:
+async def create_documents(shop: Shop) -> None:
     """Create five estimates, of which two become orders, and four sales, one of them cancelled."""
     for n in range(5):
         estimate = await shop.estimate(customer_name=f"Estimate {n}", items=[line(10.0 + n)], sale_by="Ravi")
@@ -49,7 +49,7 @@ async def test_an_empty_shop_has_empty_lists(shop: Shop) -> None:
     assert (separate["estimates"], separate["orders"]) == (nothing, nothing)
 
 
-async def test_the_one_list_of_both_kinds_has_the_names_it_always_had(open_shop: OpenShop) -> None:
+async def test_the_list_of_both_kinds_keeps_its_member_names(open_shop: OpenShop) -> None:
     shop = await open_shop(clock=Clock())
     estimate, sale = await shop.estimate(), await shop.sale(items=[line(5.0), line(6.0)])
     order, quote = await shop.get("/api/orders/all")
@@ -60,7 +60,7 @@ async def test_the_one_list_of_both_kinds_has_the_names_it_always_had(open_shop:
 
 
 async def test_the_groups_count_every_order_and_sum_the_revenue(shop: Shop) -> None:
-    await trade(shop)
+    await create_documents(shop)
     expected = {"estimates": (5, 60.0), "orders": (6, 84.0)}
     for path in ("/api/orders/separate", "/api/orders/separate?limit=3", "/api/orders/separate?from=2020-01-01"):
         separate = await shop.get(path)
@@ -91,7 +91,7 @@ async def test_the_groups_count_every_order_and_sum_the_revenue(shop: Shop) -> N
         ("/api/orders/orders-only", {"q": "cust"}, ["Customer 3", "Customer 2", "Customer 1", "Customer 0"]),
         ("/api/orders/orders-only", {"q": "00001 CUSTOMER"}, ["Customer 1"]),
         ("/api/orders/orders-only", {"q": "#003"}, ["Customer 0"]),
-        ("/api/orders/orders-only", {"q": "nobody"}, []),
+        ("/api/orders/orders-only", {"q": "unknown"}, []),
         ("/api/orders/orders-only", {"q": "+91 98765-00002"}, ["Customer 2"]),
         ("/api/orders/orders-only", {"q": "9876500002"}, ["Customer 2"]),
         (
@@ -107,7 +107,7 @@ async def test_the_groups_count_every_order_and_sum_the_revenue(shop: Shop) -> N
     ],
 )
 async def test_filters_select_documents(shop: Shop, path: str, filters: Json, names: list[str]) -> None:
-    await trade(shop)
+    await create_documents(shop)
     whole = await shop.get(path, **filters)
     assert [item["customer_name"] for item in items_of(whole)] == names
     paged = await shop.get(path, **filters, limit=500)
@@ -123,12 +123,12 @@ async def test_filters_select_documents(shop: Shop, path: str, filters: Json, na
         ("/api/orders/orders-only", "Converted"),
     ],
 )
-async def test_a_status_that_no_document_of_the_list_can_have_is_refused(shop: Shop, path: str, status: str) -> None:
+async def test_an_impossible_status_is_rejected(shop: Shop, path: str, status: str) -> None:
     response = await shop.http.get(path, params={"status": status})
     assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/status")
 
 
-async def test_days_are_those_of_the_shop(open_shop: OpenShop) -> None:
+async def test_days_are_in_the_time_zone_of_the_store(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     for instant in ("2026-02-28T23:59:59+05:30", "2026-03-01T00:00:00+05:30", "2026-03-01T23:59:59+05:30"):
@@ -143,13 +143,13 @@ async def test_days_are_those_of_the_shop(open_shop: OpenShop) -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("limit", [1, 3, 100])
-async def test_pages_put_together_are_the_whole_list(open_shop: OpenShop, path: str, limit: int) -> None:
-    # One instant for many documents: the cursor has to tell them apart by kind and number.
+async def test_all_pages_together_are_the_whole_list(open_shop: OpenShop, path: str, limit: int) -> None:
+    # Many documents have the same time, so the cursor must distinguish them by kind and number.
     clock = Clock()
     shop = await open_shop(clock=clock)
-    await trade(shop)
+    await create_documents(shop)
     clock.advance(seconds=1)
-    await trade(shop)
+    await create_documents(shop)
     whole = await shop.http.get(path)
     seen: list[str] = []
     target = f"{path}?limit={limit}"
@@ -166,8 +166,8 @@ async def test_pages_put_together_are_the_whole_list(open_shop: OpenShop, path: 
         assert seen == expected
 
 
-async def test_filters_hold_over_pages(shop: Shop) -> None:
-    await trade(shop)
+async def test_filters_apply_to_all_pages(shop: Shop) -> None:
+    await create_documents(shop)
     first = await shop.http.get("/api/orders/orders-only", params={"sale_by": "Ravi", "limit": 2})
     assert "sale_by=Ravi" in first.links["next"]["url"]
     second = await shop.http.get(first.links["next"]["url"])
@@ -176,7 +176,7 @@ async def test_filters_hold_over_pages(shop: Shop) -> None:
     assert "link" not in second.headers
 
 
-async def test_a_long_list_is_streamed_whole_newest_first(shop: Shop) -> None:
+async def test_a_long_list_is_streamed_completely_newest_first(shop: Shop) -> None:
     await at_once(send(shop.port, "POST", "/api/orders/create-sale", sale_body()) for _ in range(400))
     await asyncio.gather(*(shop.estimate() for _ in range(20)))
     response = await shop.http.get("/api/orders/orders-only")
@@ -191,7 +191,7 @@ async def test_a_long_list_is_streamed_whole_newest_first(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/api/reports/today", "/api/reports/staff-performance"])
-async def test_asking_again_is_a_304_until_something_changes(shop: Shop, path: str) -> None:
+async def test_a_conditional_request_gets_304_until_a_change(shop: Shop, path: str) -> None:
     await shop.sale()
     first = await shop.http.get(path)
     assert first.headers["x-stream-position"] == "1"
@@ -226,6 +226,8 @@ async def test_asking_again_is_a_304_until_something_changes(shop: Shop, path: s
     ],
 )
 @pytest.mark.parametrize("path", LISTS)
-async def test_a_wrong_parameter_is_refused(shop: Shop, path: str, parameters: Json, status: int, code: str) -> None:
+async def test_an_invalid_parameter_is_rejected(
+    shop: Shop, path: str, parameters: Json, status: int, code: str
+) -> None:
     response = await shop.http.get(path, params=parameters)
     assert (response.status_code, response.json()["code"]) == (status, code)

@@ -12,7 +12,7 @@ from tests.support.shop import OpenShop, Shop
 
 Json = dict[str, Any]
 
-# As the app sends it: doubles that nobody rounded, a local time without an offset, lines stamped in milliseconds.
+# As the app sends it: unrounded doubles, a local time without an offset, lines with millisecond timestamps as ids.
 STAMP = 1_790_000_000_000
 LINES = [
     {"id": STAMP, "name": "Basmati rice 5 kg", "price": 649.99, "quantity": 3, "discount": 7.5},
@@ -56,7 +56,7 @@ READ = (
 
 
 @pytest.mark.parametrize("path", READ)
-async def test_money_has_a_decimal_point_wherever_it_stands(trading: Shop, path: str) -> None:
+async def test_money_always_has_a_decimal_point(trading: Shop, path: str) -> None:
     response = await trading.http.get(path)
     assert response.status_code == 200
     named = [(name, value) for name, value in values(response.json()) if name in MONEY]
@@ -73,7 +73,7 @@ async def test_the_apps_figures_are_accepted_and_stored_exact(trading: Shop) -> 
     assert (estimate["discount_amount"], estimate["is_percentage_discount"]) == (3.3, True)
 
 
-async def test_the_estimate_list_is_as_the_app_reads_it(trading: Shop) -> None:
+async def test_the_estimate_list_has_the_members_that_the_app_reads(trading: Shop) -> None:
     for estimate in await trading.get("/api/estimates/all"):
         strings = ("estimate_id", "estimate_number", "customer_name", "customer_phone", "customer_address", "sale_by")
         assert all(isinstance(estimate[name], str) for name in (*strings, "status", "created_at"))
@@ -86,7 +86,7 @@ async def test_the_estimate_list_is_as_the_app_reads_it(trading: Shop) -> None:
             assert isinstance(item["discount"], float)
 
 
-async def test_the_order_list_is_as_the_app_reads_it(trading: Shop) -> None:
+async def test_the_order_list_has_the_members_that_the_app_reads(trading: Shop) -> None:
     orders = (await trading.get("/api/orders/orders-only"))["orders"]["items"]
     assert len(orders) == 2
     for order in orders:
@@ -116,13 +116,13 @@ async def test_ids_are_url_safe_and_numbers_make_file_names(trading: Shop) -> No
         assert not set(number) & set('/\\:*?"<>|')
 
 
-async def test_its_gets_carry_a_content_type_and_no_body(trading: Shop) -> None:
+async def test_a_get_may_have_a_content_type_without_a_body(trading: Shop) -> None:
     for path in READ:
         response = await trading.http.get(path, headers={"Content-Type": "application/json"})
         assert response.status_code == 200
 
 
-async def test_a_list_that_is_asked_for_by_put_or_delete_without_a_body_works(trading: Shop) -> None:
+async def test_put_and_delete_work_without_a_body(trading: Shop) -> None:
     order = (await trading.get("/api/orders/orders-only"))["orders"]["items"][0]
     changed = await trading.http.put(f"/api/orders/{order['order_id']}/status", params={"status": "Cancelled"})
     assert (changed.status_code, isinstance(changed.json()["message"], str)) == (200, True)
@@ -133,7 +133,7 @@ async def test_a_list_that_is_asked_for_by_put_or_delete_without_a_body_works(tr
 
 
 async def test_dropped_answers_and_the_retry_button_make_one_sale(shop: Shop) -> None:
-    # Three tries with one body, and then the user's own Retry, which stamps the sale anew but keeps the lines.
+    # Three attempts with one body, and then the Retry button, which sends a new timestamp with the same lines.
     for stamp in ("2026-11-23T21:45:00.123456", "2026-11-23T21:46:10.654321"):
         for _ in range(3):
             response = await shop.http.post("/api/orders/create-sale", json={**APP_SALE, "created_at": stamp})
@@ -142,7 +142,7 @@ async def test_dropped_answers_and_the_retry_button_make_one_sale(shop: Shop) ->
     assert (await shop.get("/api/orders/orders-only"))["orders"]["count"] == 1
 
 
-async def test_a_conversion_whose_answer_was_dropped_succeeds_again(shop: Shop) -> None:
+async def test_a_conversion_with_a_lost_response_can_be_repeated(shop: Shop) -> None:
     estimate = await shop.estimate()
     body = {"payment_mode": "Cash", "sale_by": "Ravi", "amount_paid": 100.0}
     first, second = [await shop.convert(estimate["estimate_id"], **body) for _ in range(2)]
@@ -169,13 +169,13 @@ async def test_every_refusal_is_json_with_a_string_detail(shop: Shop, method: st
     assert isinstance(response.json()["detail"], str)
 
 
-async def test_a_bill_that_floating_point_makes_less_than_nothing_is_free(shop: Shop) -> None:
+async def test_a_total_slightly_below_zero_is_zero(shop: Shop) -> None:
     body = estimate_body([line(4.89, 3)], discount=14.67, is_percentage=False)
     assert body["total"] < 0
     assert (await shop.ok("POST", "/api/orders/create-sale", json=body))["total"] == 0.0
 
 
-async def test_the_total_decides_that_a_percentage_is_an_amount(shop: Shop) -> None:
+async def test_the_total_decides_whether_a_discount_is_a_percentage(shop: Shop) -> None:
     body = {**estimate_body([line(500.0)]), "discount_amount": 50.0, "is_percentage_discount": True, "total": 450.0}
     await shop.ok("POST", "/api/estimates/create", json=body)
     (estimate,) = await shop.get("/api/estimates/all")
@@ -183,7 +183,7 @@ async def test_the_total_decides_that_a_percentage_is_an_amount(shop: Shop) -> N
 
 
 @pytest.mark.parametrize("path", ["/api/whatsapp/send", "/api/whatsapp/sms/send"])
-async def test_a_message_that_is_taken_is_answered_with_200_alone(open_shop: OpenShop, path: str) -> None:
+async def test_an_accepted_message_gets_200(open_shop: OpenShop, path: str) -> None:
     shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     answer = await shop.http.post(path, json={"phone_number": "9822012345", "message": "Hello Asha,\n\nEstimate #001"})
     assert answer.status_code == 200, answer.text
@@ -193,7 +193,7 @@ async def test_a_message_that_is_taken_is_answered_with_200_alone(open_shop: Ope
     assert (refused.status_code, isinstance(refused.json()["detail"], str)) == (422, True)
 
 
-async def test_an_uploaded_estimate_is_answered_with_200_and_its_address(open_shop: OpenShop) -> None:
+async def test_an_uploaded_estimate_gets_200_and_its_address(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     answer = await upload(shop)
     assert answer.status_code == 200, answer.text
@@ -201,7 +201,7 @@ async def test_an_uploaded_estimate_is_answered_with_200_and_its_address(open_sh
     assert (await shop.http.get(answer.json()["pdf_url"].removeprefix(OUTSIDE["public_base_url"]))).status_code == 200
 
 
-async def test_the_same_text_at_both_addresses_is_one_message(open_shop: OpenShop) -> None:
+async def test_the_same_text_at_both_paths_is_one_message(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     body = {"phone_number": PHONE, "message": "Your order is ready."}
     answers = [await shop.http.post(f"/api/whatsapp/{path}", json=body) for path in ("send", "sms/send", "send")]

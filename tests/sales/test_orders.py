@@ -1,4 +1,4 @@
-"""`/api/orders`, route by route, but for the lists."""
+"""`/api/orders`, route by route, without the lists."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.support.shop import Shop
 SALE = "/api/orders/create-sale"
 
 
-async def test_a_sale_answers_with_its_number_and_the_receipt(shop: Shop) -> None:
+async def test_a_sale_returns_its_number_and_the_receipt(shop: Shop) -> None:
     response = await shop.http.post(SALE, json=sale_body())
     assert response.status_code == 201
     answer = response.json()
@@ -19,7 +19,7 @@ async def test_a_sale_answers_with_its_number_and_the_receipt(shop: Shop) -> Non
     assert (answer["order_id"], answer["sale_number"]) == (answer["data"]["order_id"], "#001")
 
 
-async def test_a_sale_is_shown_by_id_and_by_each_form_of_its_number(shop: Shop) -> None:
+async def test_a_sale_is_returned_by_id_and_by_each_form_of_its_number(shop: Shop) -> None:
     sale = await shop.sale(amount_paid=60.0, payment_mode="Card")
     shown = await shop.get(f"/api/orders/{sale['order_id']}")
     assert shown["id"] == shown["_id"] == shown["order_id"] == sale["order_id"]
@@ -41,7 +41,7 @@ async def test_the_amount_paid_defaults_to_the_total(shop: Shop, changes: Any, p
 
 
 async def test_the_amount_paid_is_not_raised_to_the_exact_total(shop: Shop) -> None:
-    # Rounded late by the client, 3 x 33.335 is 100.005; rounded by the line it is 100.02.
+    # Rounded at the end by the client, 3 x 33.335 is 100.005; rounded for each line it is 100.02.
     items = [line(66.67, 0.5) for _ in range(3)]
     body = sale_body(items)
     for paid in ({"amount_paid": body["total"]}, {}):
@@ -51,7 +51,7 @@ async def test_the_amount_paid_is_not_raised_to_the_exact_total(shop: Shop) -> N
 
 
 @pytest.mark.parametrize("value", ["all of it", -1, True, [1], 1e300])
-async def test_a_wrong_amount_paid_is_refused(shop: Shop, value: Any) -> None:
+async def test_an_invalid_amount_paid_is_rejected(shop: Shop, value: Any) -> None:
     response = await shop.http.post(SALE, json={**sale_body(), "amount_paid": value})
     assert response.status_code == 422
     assert response.json()["errors"][0]["pointer"] == "/amount_paid"
@@ -68,7 +68,7 @@ async def test_a_missing_document_is_a_404(shop: Shop, path: str) -> None:
     "way",
     [{"params": {"status": "cancelled"}}, {"params": {"new_status": "CANCELLED"}}, {"json": {"status": "Cancelled"}}],
 )
-async def test_a_status_is_taken_from_query_or_body_in_any_case(shop: Shop, way: dict[str, Any]) -> None:
+async def test_a_status_may_be_in_the_query_or_the_body_in_any_case(shop: Shop, way: dict[str, Any]) -> None:
     path = f"/api/orders/{(await shop.sale())['order_id']}"
     answer = await shop.ok("PUT", f"{path}/status", **way)
     assert (answer["success"], answer["status"]) == (True, "Cancelled")
@@ -76,7 +76,7 @@ async def test_a_status_is_taken_from_query_or_body_in_any_case(shop: Shop, way:
     assert (await shop.get(path))["status"] == "Cancelled"
 
 
-async def test_the_same_status_again_is_fine_and_changes_nothing(shop: Shop) -> None:
+async def test_the_current_status_is_accepted_and_changes_nothing(shop: Shop) -> None:
     path = f"/api/orders/{(await shop.sale())['order_id']}"
     before = await shop.get(path)
     assert (await shop.ok("PUT", f"{path}/status", params={"status": "Completed"}))["status"] == "Completed"
@@ -94,7 +94,7 @@ async def test_an_illegal_change_lists_the_legal_ones(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("way", [{}, {"params": {"status": "Lost"}}, {"json": {"status": 5}}, {"json": {}}])
-async def test_an_unknown_or_missing_status_is_refused(shop: Shop, way: dict[str, Any]) -> None:
+async def test_an_unknown_or_missing_status_is_rejected(shop: Shop, way: dict[str, Any]) -> None:
     response = await shop.http.put(f"/api/orders/{(await shop.sale())['order_id']}/status", **way)
     assert response.status_code == 422
 
@@ -103,7 +103,7 @@ async def test_a_status_of_a_missing_order_is_a_404(shop: Shop) -> None:
     assert (await shop.http.put("/api/orders/ORDER-NONE/status", params={"status": "Refunded"})).status_code == 404
 
 
-async def test_deleting_an_order_takes_its_estimate_with_it(shop: Shop) -> None:
+async def test_deleting_an_order_deletes_its_estimate(shop: Shop) -> None:
     estimate = await shop.estimate()
     order = await shop.convert(estimate["estimate_id"])
     response = await shop.http.delete(f"/api/orders/{order['order_id']}")
@@ -124,7 +124,7 @@ async def test_a_kept_estimate_is_pending_and_can_be_converted_again(shop: Shop)
     assert (second["sale_number"], second["order_id"] == first["order_id"]) == ("#002", False)
 
 
-async def test_an_order_that_has_changed_is_not_deleted_from_an_old_screen(shop: Shop) -> None:
+async def test_a_changed_order_is_not_deleted_by_a_stale_version(shop: Shop) -> None:
     path = f"/api/orders/{(await shop.sale())['order_id']}"
     await shop.ok("PUT", f"{path}/status", params={"status": "Refunded"})
     assert (await shop.http.delete(path, headers={"If-Match": '"1"'})).status_code == 412

@@ -1,4 +1,4 @@
-"""Pages of documents that are large: bounded by their bytes, and the cursor goes on where they end."""
+"""Pages of large documents: limited in bytes, and the cursor continues after the last document."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ LARGE: Json = {"items": [line(name="x" * 400)] * 200}
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page ends after the second of the large documents."""
+    """Set the limit so that a page ends after the second large document."""
     monkeypatch.setattr("repositories.sales.documents.PAGE_BYTES", 250_000)
 
 
@@ -27,7 +27,7 @@ def documents_in(page: Any) -> list[Json]:
 @pytest.mark.parametrize(
     "path", ["/api/orders/all", "/api/orders/separate", "/api/orders/orders-only", "/api/estimates/all"]
 )
-async def test_a_page_of_large_documents_is_short_and_the_next_ones_have_the_rest(shop: Shop, path: str) -> None:
+async def test_pages_of_large_documents_are_short_and_complete_together(shop: Shop, path: str) -> None:
     for number in range(6):
         await shop.estimate(**({} if number % 2 else LARGE))
         await shop.sale(**LARGE)
@@ -53,7 +53,7 @@ async def test_a_report_of_large_documents_shows_fewer_and_counts_all(shop: Shop
     assert (len(shown["items"]), shown["total_count"]) == (2, 6)
 
 
-def test_the_first_document_is_given_however_large_it_is() -> None:
+def test_a_page_has_at_least_one_document() -> None:
     assert first_page_of_bytes([b"x" * 100, b"y"], 5, 10).items == [b"x" * 100]
     assert first_page_of_bytes([b"x" * 6, b"y" * 4, b"z"], 5, 10).items == [b"x" * 6, b"y" * 4]
     assert first_page_of_bytes([b"x", b"y", b"z"], 2, 10).items == [b"x", b"y"]

@@ -1,4 +1,4 @@
-"""Examples of a bill's arithmetic: accepted, stored and refused figures."""
+"""Examples of totals: accepted, stored and rejected figures."""
 
 from decimal import Decimal
 
@@ -49,13 +49,13 @@ def test_an_amount_sent_as_a_percentage_is_an_amount_if_the_total_shows_it() -> 
     assert (bill.discount, bill.discount_percentage, bill.total) == (150_00, None, 350_00)
 
 
-def test_where_both_readings_fit_it_is_the_percentage() -> None:
+def test_a_percentage_has_precedence_if_both_readings_fit() -> None:
     bill = verify_totals([a_line(100.0)], a_claim(100.0, 90.0, 10, percentage=True))
     assert bill.discount_percentage == 10_000_000
 
 
 @pytest.mark.parametrize("claimed", [100.0, 100.00000000000001, 99.99999999999999, 100.004, 99.996])
-def test_a_claim_that_is_the_same_to_the_paisa_is_accepted_and_the_exact_figure_stored(claimed: float) -> None:
+def test_a_total_equal_to_the_paisa_is_stored_as_the_exact_figure(claimed: float) -> None:
     assert verify_totals([a_line(100.0)], a_claim(claimed, claimed)).total == 100_00
 
 
@@ -80,7 +80,7 @@ def test_lines_that_need_rounding_allow_each_of_them_to_be_rounded_either_way(cl
             verify_totals(lines, a_claim(claimed, claimed))
 
 
-def test_exact_lines_beside_one_that_needs_rounding_allow_that_ones_difference_alone() -> None:
+def test_only_lines_that_need_rounding_allow_a_difference() -> None:
     lines = [*[a_line(10.0)] * 399, a_line(0.03, 0.5)]
     for claimed in (3990.01, 3990.015, 3990.02):
         assert verify_totals(lines, a_claim(claimed, claimed)).total == 3990_02
@@ -90,19 +90,19 @@ def test_exact_lines_beside_one_that_needs_rounding_allow_that_ones_difference_a
 
 
 @pytest.mark.parametrize("claimed", [100.01, 100.03, 99.97, 0.0, 101.0, 99.0, 1e15])
-def test_a_claim_beyond_that_is_refused_with_the_figures_of_the_lines(claimed: float) -> None:
+def test_a_larger_difference_is_rejected_with_the_correct_figures(claimed: float) -> None:
     with pytest.raises(TotalsMismatch) as refusal:
         verify_totals([a_line(100.0)], a_claim(100.0, claimed))
     assert refusal.value.members["computed"] == {"subtotal": 100.0, "discount": 0.0, "total": 100.0}
 
 
-def test_a_wrong_subtotal_is_refused_even_under_a_right_total() -> None:
+def test_a_wrong_subtotal_is_rejected_despite_a_correct_total() -> None:
     with pytest.raises(TotalsMismatch, match="subtotal"):
         verify_totals([a_line(100.0)], a_claim(90.0, 100.0))
 
 
 @pytest.mark.parametrize(("claimed", "round_off"), [(398.0, 20), (397.0, -80)])
-def test_rounding_to_a_whole_rupee_is_kept_apart(claimed: float, round_off: int) -> None:
+def test_rounding_to_a_whole_rupee_is_stored_as_round_off(claimed: float, round_off: int) -> None:
     bill = verify_totals([a_line(397.8)], a_claim(397.8, claimed))
     assert (bill.round_off, bill.total) == (round_off, 397_80 + round_off)
 
@@ -112,18 +112,18 @@ def test_rounding_to_a_whole_rupee_is_kept_even_where_late_rounding_could_explai
     assert (bill.subtotal, bill.round_off, bill.total) == (99_60, 40, 100_00)
 
 
-def test_an_exact_amount_wins_over_a_percentage_and_a_rounding() -> None:
+def test_an_exact_amount_has_precedence_over_a_percentage_with_rounding() -> None:
     bill = verify_totals([a_line(10.4)], a_claim(10.4, 10.0, 0.4, percentage=True))
     assert (bill.discount, bill.discount_percentage, bill.round_off, bill.total) == (40, None, 0, 10_00)
 
 
-def test_a_percentage_wins_over_an_amount_that_needs_a_round_off_too() -> None:
+def test_a_percentage_has_precedence_over_an_amount_with_round_off() -> None:
     # 500.003824 less 0.01 % is 499.95; less 0.01 it is 499.99: neither is 500.00.
     bill = verify_totals([a_line(4.67, 122, 12.24)], a_claim(500.0, 500.0, 0.01, percentage=True))
     assert (bill.discount, bill.discount_percentage, bill.round_off, bill.total) == (5, 10_000, 5, 500_00)
 
 
-def test_a_whole_rupee_that_many_lines_rounded_late_come_to_is_kept_however_far_it_is() -> None:
+def test_a_whole_rupee_from_many_late_rounded_lines_is_accepted() -> None:
     # 300 lines of 0.333 at 1.01 are 0.33633 each: 102.00 where each is rounded up, 100.899 unrounded, ours is 102.00.
     lines = [a_line(1.01, 0.333)] * 300
     bill = verify_totals(lines, a_claim(100.899, 100.0))
@@ -131,7 +131,7 @@ def test_a_whole_rupee_that_many_lines_rounded_late_come_to_is_kept_however_far_
 
 
 @pytest.mark.parametrize("claimed", [399.0, 396.0, 397.5])
-def test_a_total_that_is_not_the_next_whole_rupee_is_refused(claimed: float) -> None:
+def test_a_total_that_is_not_the_nearest_whole_rupee_is_rejected(claimed: float) -> None:
     with pytest.raises(TotalsMismatch):
         verify_totals([a_line(397.8)], a_claim(397.8, claimed))
 
@@ -159,9 +159,7 @@ def test_a_whole_rupee_below_or_above_a_figure_that_was_not_rounded_is_kept() ->
     ("price", "quantity", "percentage"),
     [(64396.27, 50, 100 / 3), (92068.94, 33, 100 / 3), (72981.13, 31, 23.24914953055478), (1e7, 1000, 200 / 3)],
 )
-def test_a_percentage_that_was_computed_is_no_reason_to_refuse_a_bill(
-    price: float, quantity: float, percentage: float
-) -> None:
+def test_a_computed_percentage_is_accepted(price: float, quantity: float, percentage: float) -> None:
     total = price * quantity * (1 - percentage / 100)
     for claimed in (total, round(total, 2)):
         bill = verify_totals([a_line(price, quantity, percentage)], a_claim(claimed, claimed))
@@ -178,7 +176,7 @@ def test_a_whole_rupee_that_follows_from_late_rounding_is_kept_too() -> None:
         assert (bill.subtotal, bill.round_off, bill.total) == (33_34, round_off, int(claimed * 100))
 
 
-def test_a_bill_of_ten_billion_is_the_largest() -> None:
+def test_the_largest_total_is_ten_billion() -> None:
     most = money.to_json(money.MAX_TOTAL)
     assert verify_totals([a_line(10_000_000, 1_000)], a_claim(most, most)).total == money.MAX_TOTAL
     for line, claimed in ((a_line(10_000_000, 1_000.001), most + 10_000), (a_line(10_000_000, 2_000), 2 * most)):
@@ -189,7 +187,7 @@ def test_a_bill_of_ten_billion_is_the_largest() -> None:
 
 
 @pytest.mark.parametrize("discount", [100.01, 1e13])
-def test_a_discount_above_the_subtotal_is_refused(discount: float) -> None:
+def test_a_discount_above_the_subtotal_is_rejected(discount: float) -> None:
     with pytest.raises(TotalsMismatch):
         verify_totals([a_line(100.0)], a_claim(100.0, 0.0, discount))
 
@@ -203,7 +201,7 @@ def test_a_float_means_its_shortest_decimal(value: float, places: int, expected:
 
 
 @pytest.mark.parametrize("value", [10.555, 0.001, 1 / 3])
-def test_more_decimals_than_a_paisa_has_are_not_money(value: float) -> None:
+def test_amounts_with_more_than_two_decimals_are_rejected(value: float) -> None:
     with pytest.raises(money.InexactError):
         money.to_units(value, 2)
 

@@ -1,4 +1,4 @@
-"""Stored documents are put into words once for as long as they are stored the same."""
+"""The render cache: a stored document is rendered once for each version."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from tests.support.payloads import line
 from tests.support.shop import Shop
 
 
-class Words:
+class CountingSerializer:
     """A serializer that counts its calls."""
 
     def __init__(self) -> None:
@@ -29,37 +29,37 @@ def stored_as(name: str) -> bytes:
 
 
 def test_a_document_is_rendered_once_for_each_version() -> None:
-    words = Words()
-    render_cache = RenderCache(words)
+    serializer = CountingSerializer()
+    render_cache = RenderCache(serializer)
     stored = stored_as("Asha")
     first, second = render_cache(stored), render_cache(bytes(bytearray(stored)))
-    assert words.count == 1
+    assert serializer.count == 1
     assert first is second
     assert orjson.dumps([first.json, second.json]) == b'[{"name":"Asha","length":4},{"name":"Asha","length":4}]'
     assert first.sort_fields == {"created_at": datetime(2026, 3, 14, tzinfo=UTC), "number": 7}
     assert first.parsed() == {"name": "Asha", "length": 4}
     assert orjson.dumps(render_cache(stored_as("Ravi K")).json) == b'{"name":"Ravi K","length":6}'
-    assert words.count == 2
+    assert serializer.count == 2
 
 
-def test_a_document_that_is_long_is_not_kept() -> None:
-    words = Words()
-    render_cache = RenderCache(words)
+def test_a_long_document_is_not_cached() -> None:
+    serializer = CountingSerializer()
+    render_cache = RenderCache(serializer)
     stored = stored_as("x" * 5_000)
     assert render_cache(stored) == render_cache(stored)
     assert render_cache(stored).parsed()["length"] == 5_000
-    assert words.count == 3
+    assert serializer.count == 3
 
 
-def test_no_more_are_kept_than_a_bounded_number() -> None:
-    words = Words()
-    render_cache = RenderCache(words)
+def test_the_number_of_cached_documents_is_limited() -> None:
+    serializer = CountingSerializer()
+    render_cache = RenderCache(serializer)
     first = stored_as("first")
     for name in ("first", *(f"{number:09}" for number in range(1_024))):
         render_cache(stored_as(name))
-    assert words.count == 1_025
+    assert serializer.count == 1_025
     render_cache(first)
-    assert words.count == 1_026
+    assert serializer.count == 1_026
 
 
 async def test_documents_of_several_batches_are_complete(shop: Shop) -> None:
@@ -73,7 +73,7 @@ async def test_documents_of_several_batches_are_complete(shop: Shop) -> None:
     await collection.drop()
 
 
-def test_a_batch_is_taken_apart() -> None:
+def test_a_batch_is_split_into_documents() -> None:
     documents: list[dict[str, Any]] = [{"a": 1}, {}, {"b": "x" * 300}]
     assert [
         decode_document(each) for each in split_batch(b"".join(bson.encode(each) for each in documents))

@@ -8,14 +8,14 @@ from tests.support.shop import Shop
 LISTS = 100
 
 
-async def test_a_hundred_whole_lists_at_once_leave_room_for_sales(shop: Shop) -> None:
+async def test_sales_continue_during_a_hundred_concurrent_whole_lists(shop: Shop) -> None:
     """Later sales are committed before the last list is complete; lists beyond the capacity are a 503."""
     lines = [line(name=f"{number} " + "x" * 200) for number in range(40)]
     await asyncio.gather(*(shop.sale(items=lines) for _ in range(60)))
     done: list[str] = []
 
     async def load(number: int) -> None:
-        # Each asks otherwise, so that none is answered with the copy of another.
+        # Each list has different parameters, so that no response is cached.
         answer = await shop.http.get("/api/orders/all", params={"q": f"test {'x' * (number % 7)}".strip()})
         assert answer.status_code in (200, 503), answer.text
         if answer.status_code == 503:

@@ -48,6 +48,6 @@ def test_only_the_listed_transitions_are_legal(current: str, wanted: str) -> Non
         ("Upington voucher", "other"),
     ],
 )
-def test_free_text_falls_into_a_group(mode: str, group: str) -> None:
+def test_a_free_payment_mode_belongs_to_a_group(mode: str, group: str) -> None:
     assert payment_group(mode) == group
     assert group in PAYMENT_GROUPS

@@ -27,7 +27,7 @@ async def failing(
     :param how: `closeConnection=True`, `errorCode=…` with `errorLabels=[…]`, `blockConnection=True` with
         `blockTimeMS=…`, or `writeConcernError={…}`, with which the command succeeds but its answer is an error.
     :param is_alone: there is no other open shop, so `namespace=` is not needed.
-    :returns: a function that tells whether a command has failed so far.
+    :returns: a function that returns whether a command has failed so far.
     """
     is_counted = times is not None or skip is not None
     is_certain = is_alone or "namespace" in how or not _OF_A_COLLECTION & set(commands)

@@ -23,7 +23,7 @@ from tests.support.legacy.import_command import ImportCommand, plain
 
 Json = dict[str, Any]
 KINDS = ("estimates", "orders")
-#: Sales a second of the earlier backend, while it is being taken over.
+#: Sales a second of the earlier backend, during an import.
 RATE = 50
 LATER = datetime(2025, 9, 1, 4, 0)  # noqa: DTZ001  (naive, as the earlier backend wrote them: UTC)
 

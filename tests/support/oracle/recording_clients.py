@@ -48,7 +48,7 @@ class Till:
     """A client with a journal of its own.
 
     :ivar urls: servers to send to; it takes the next one if one does not answer.
-    :ivar told: moments (monotonic) of successes, with the server.
+    :ivar successes: moments (monotonic) of successes, with the server.
     :ivar waits: seconds from the first sending of each operation to its answer.
     :ivar longest_answer: the longest time of a single answer.
     :ivar unavailable: moments of answers with a 503.
