@@ -80,7 +80,7 @@ def archive(path: Path) -> Iterator[ArchiveReader]:
             raise FileRefused(f"{path} cannot be read: {error.strerror or error}.") from error
         if is_compressed:
             file = io.BufferedReader(stack.enter_context(gzip.GzipFile(fileobj=file)), _BUFFER)
-        # What goes wrong from here on with the file, the reader says.
+        # From here on, the reader reports errors of the file.
         yield ArchiveReader(file.readline)
 
 

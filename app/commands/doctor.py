@@ -54,7 +54,7 @@ def _findings(data: Path | None) -> list[Finding]:
     except WrongSettings as error:
         settings, problems = error.rest, dict(error.problems)
     machine = Machine(settings, data or Path(settings.data_dir), _ROOT)
-    # Where the address is wrong, the local mongod, which stands in for it here, is not the shop's.
+    # If the address is invalid, the local mongod that replaces it here is not the store's.
     of_database = () if "MONGODB_URL" in problems else _findings_of_database(settings, machine)
     return [
         *check_settings(settings, problems),
@@ -78,7 +78,7 @@ def _findings_of_database(settings: Settings, machine: Machine) -> Iterator[Find
 
 
 def _show(console: Console, finding: Finding) -> None:
-    """A line, and what to do where there is something to do."""
+    """Print a finding, and its remedy if there is one."""
     line = Text.assemble(
         (f"{finding.level:8}", _STYLES[finding.level]), (f"{finding.check}: ", "bold"), finding.message
     )

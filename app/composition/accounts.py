@@ -15,7 +15,7 @@ from schemas.core.calendar import Clock
 
 
 class AccountState(TypedDict):
-    """What handlers find in `request.state` for users, devices and sessions."""
+    """The state of requests that use users, devices and sessions."""
 
     passwords: Passwords
     credentials: Credentials

@@ -20,7 +20,7 @@ _LARGE_BODIES: Final = 4
 
 
 class MessagingState(TypedDict):
-    """What handlers find in `request.state` for messages to customers."""
+    """The state of requests that use messages to customers."""
 
     outbox: Outbox
     dispatcher: OutboxDispatcher

@@ -54,7 +54,7 @@ logger = logging.getLogger("pos")
 
 @dataclass(frozen=True, slots=True)
 class StoreDependencies:
-    """What all stores of a process share.
+    """The parts that all stores of a process share.
 
     :param ring_capacity: how many of the newest events of a store are kept in memory.
     :param on_group: is called with each group that a journal has committed.
@@ -75,7 +75,7 @@ class StoreDependencies:
 
 
 class StoreState(TypedDict):
-    """What handlers find in `request.state` of a request to a store."""
+    """The state of a request to a store."""
 
     store: str
     journal: SharedJournal

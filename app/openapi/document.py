@@ -54,7 +54,7 @@ _CREDENTIAL: Final = "credential"
 _TAGS: Final = {
     "estimates": "Quotes, until they become orders.",
     "orders": "Sales, and the lists of estimates and orders together.",
-    "reports": "What was sold, read from running totals.",
+    "reports": "Revenue and counts, read from rollups.",
     "audit": "Who did what; for owners.",
     "events": "Every change, in order; the same as on `/ws`.",
     "auth": "Sign-in and sign-out.",

@@ -26,7 +26,7 @@ PATH_PARAMETERS: Final[dict[str, Json]] = {
         "schema": {"type": "string", "minLength": 1, "examples": ["LINK-01KAX3"]},
     },
     "token": {
-        "description": "What makes a public link unguessable.",
+        "description": "The secret part of a public link.",
         "schema": {"type": "string", "minLength": 1, "examples": ["HjDRhi5FN3iYO3GJOqVvoNbt2CTCDhdu"]},
     },
     "user_id": {

@@ -33,7 +33,7 @@ class JsonServerProtocol(ServerProtocol):
 
 
 class Inbox:
-    """What uvicorn needs of an `asyncio.Queue`, at a tenth of its size: most screens never say anything."""
+    """The part of `asyncio.Queue` that uvicorn uses, at a tenth of its size: most clients send nothing."""
 
     __slots__ = ("_messages", "_waiter")
 

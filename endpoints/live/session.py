@@ -99,7 +99,7 @@ class ClientSession:
         self.flush()
 
     def flush(self) -> None:
-        """Send what is pending while the sink has room."""
+        """Send pending data while the sink has room."""
         try:
             while self._sink.has_room and self._step():
                 pass
@@ -184,7 +184,7 @@ class ClientSession:
         self._is_subscribed, self._is_live = True, False
 
     async def _confirm(self, requested: SubscribeRequest, since: LogPosition) -> None:
-        """Confirm that a position lies ahead of the log before the client is told to reload."""
+        """Confirm that a position lies ahead of the log before the client must reload."""
         try:
             await self._hub.confirmed_replay_error(since)
         except Unavailable:

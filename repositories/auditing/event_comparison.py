@@ -93,7 +93,7 @@ class Comparison:
     def _compare(self, stated: _Statement, document: Document | None) -> Iterator[str]:
         seq = stated.event["seq"]
         if document is None:
-            yield f"Event {seq} tells of {stated.id}, which is not in {stated.kind}."
+            yield f"Event {seq} names {stated.id}, which is not in {stated.kind}."
             return
         if document.get("store") != self._store:
             # The account belongs to another store now, whose log has its later events.
@@ -125,7 +125,7 @@ class Comparison:
             for document in batch:
                 place = (document["_id"], document.get("updated_at"))
                 if not found.intersection({(*place, document.get("version")), (*place, None)}):
-                    yield f"No event tells of the newest change of {document['_id']} in {kind}."
+                    yield f"No event has the newest change of {document['_id']} in {kind}."
 
 
 def _statements(event: Document) -> Iterator[_Statement]:

@@ -109,7 +109,7 @@ async def _check_links(database: Database, store: str) -> AsyncIterator[str]:
         if claimed[estimate["_id"]] > 1:
             yield f"Estimate {estimate['_id']} became {claimed[estimate['_id']]} orders."
         if estimate["converted"] != (estimate["order_id"] is not None):
-            yield f"Estimate {estimate['_id']} says converted: {estimate['converted']}, order: {estimate['order_id']}."
+            yield f"Estimate {estimate['_id']} has converted: {estimate['converted']}, order: {estimate['order_id']}."
         elif estimate["converted"] and estimate["voided_at"] is None and not claimed[estimate["_id"]]:
             yield f"Estimate {estimate['_id']} is converted, but its order {estimate['order_id']} is not there."
 

@@ -1,4 +1,4 @@
-"""Documents as stored BSON bytes, which serve as a cache key for what is made of them."""
+"""Documents as stored BSON bytes, which serve as a cache key for derived values."""
 
 from struct import Struct
 from typing import Any, Final

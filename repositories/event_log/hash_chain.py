@@ -99,7 +99,7 @@ class ChainVerifier:
         self.newest_unhashed = 0
 
     def check(self, event: Document, raw: bytes) -> list[str]:
-        """Return what is wrong with the next event, in sentences.
+        """Return the errors of the next event, as sentences.
 
         :param raw: the event as stored, `WITHOUT_LOCATION`.
         """
@@ -132,13 +132,13 @@ class ChainVerifier:
         return [f"Events {before + 1} to {seq - 1} are missing{when}: too young for retention."]
 
     def check_end(self, head: int, newest: ChainHead) -> list[str]:
-        """Return what is wrong with the end of the log, in sentences. `head` and `newest` are those of the counters."""
+        """Return the errors of the end of the log, as sentences. `head` and `newest` are those of the counters."""
         if self._seq != (head or None):
             self.is_whole = False
             if newest.at is not None and newest.at <= self._expired:
                 return []
             if self._seq is not None:
-                return [f"The newest event is {self._seq}, but the head of the log says {head}."]
+                return [f"The newest event is {self._seq}, but the head of the log is {head}."]
             # A head without a time is older than the chain: only the documents tell its age.
             return [] if newest.at is None else [f"Events 1 to {head} are missing: too young for retention."]
         if (self._link.hash if self._link is not None else None) != newest.hash:
@@ -149,7 +149,7 @@ class ChainVerifier:
 
 
 def _own_defects(seq: int, link: Link | None, *, has_hash: bool) -> list[str]:
-    """Return what is wrong with the event itself. `has_hash`: whether it must have a hash."""
+    """Return the errors of the event itself. `has_hash`: whether it must have a hash."""
     if link is None:
         return [f"Event {seq} was altered or inserted: it has no hash."] if has_hash else []
     return [] if link.is_valid else [f"Event {seq} was altered: its hash does not match its content."]

@@ -37,7 +37,7 @@ _CACHE_LIMIT: Final = 10_000
 class CustomerDelta:
     """What changes for one phone number."""
 
-    #: What is added to the sums.
+    #: The amounts added to the sums.
     sums: dict[str, int] = field(default_factory=dict)
     #: Returns a new customer, for a number that no customer has; None without a visit.
     create: Callable[[], Document] | None = None

@@ -59,7 +59,7 @@ class UnitOfWork:
     documents: Mapping[tuple[str, str], Document]
     #: Stored answers by key.
     requests: dict[str, Document]
-    #: What is to be written: documents by (kind, id), events, answers by key, and keys to delete with their document's
+    #: The pending writes: documents by (kind, id), events, answers by key, and keys to delete with their document's
     #: id.
     changed: dict[tuple[str, str], Document] = field(default_factory=dict)
     events: list[Document] = field(default_factory=list)

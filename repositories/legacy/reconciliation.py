@@ -157,7 +157,7 @@ class ReconciliationTable:
                     *(
                         converted.number,
                         converted.link,
-                        converted.says_converted,
+                        converted.is_converted,
                         converted.document["total"],
                         owner,
                         is_given,
@@ -200,9 +200,7 @@ class ReconciliationTable:
 def _resolved(
     row: tuple[str, str, int, str | None, int | None, str | None, int | None, str, str, int, int, str],
 ) -> ResolvedDocument:
-    kind, own_id, number, partner_id, partner_number, wanted_id, wanted, link, back, says_converted, is_taken, found = (
-        row
-    )
+    kind, own_id, number, partner_id, partner_number, wanted_id, wanted, link, back, is_converted, is_taken, found = row
     defects = []
     if wanted is None:
         defects.append(Defect("number_given", _NUMBER[kind], "none", format_number(number)))
@@ -212,14 +210,14 @@ def _resolved(
         rule = "id_of_another_store" if is_taken == OTHER_STORE else "id_repeated"
         defects.append(Defect(rule, _ID[kind], wanted_id, own_id))
     if partner_id is not None:
-        if link is None or back is None or (kind == ESTIMATES and not says_converted):
+        if link is None or back is None or (kind == ESTIMATES and not is_converted):
             defects.append(Defect("link_one_sided", _LINK[kind], str(link), partner_id))
         elif kind == ESTIMATES and found is not None and found != partner_id:
             defects.append(Defect("link_moved", _LINK[kind], link, partner_id))
     elif kind == ORDERS and link is not None:
         rule = "link_broken" if found is None else "second_order_of_an_estimate"
         defects.append(Defect(rule, _LINK[kind], link, "a sale without an estimate"))
-    elif kind == ESTIMATES and (link is not None or says_converted):
+    elif kind == ESTIMATES and (link is not None or is_converted):
         defects.append(Defect("converted_without_an_order", _LINK[kind], str(link), "Pending"))
     return ResolvedDocument(own_id, number, partner_id, partner_number, defects)
 

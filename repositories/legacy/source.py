@@ -97,7 +97,7 @@ def _original(raw: RawBSONDocument, kind: str, lies_in: str) -> LegacyDocument:
 def open_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase[Any]]:
     """Open the database of `--from`: a name on the same server, or an address that ends in a name. Blocking.
 
-    :raises DatabaseRefused: the address is invalid, or no server answers there.
+    :raises DatabaseRefused: the address is invalid, or no server answers.
     """
     if not set(name) & set(":/@"):
         yield database.client[name]

@@ -49,7 +49,7 @@ ACCOUNT_RESPONSES: Final[dict[str, Json]] = {
             "type": ["object", "null"],
             "description": "The fields that were changed, as they were; a long one is `{cut, bytes}`.",
         },
-        after={"type": "object", "description": "The same fields as they are now; of what is new, what it is."},
+        after={"type": "object", "description": "The same fields after the change; all fields of a new document."},
         hash={"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
     ),
 }

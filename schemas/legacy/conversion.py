@@ -17,7 +17,7 @@ from schemas.core.documents import Document
 from schemas.core.money import MAX_TOTAL, MONEY_PLACES
 from schemas.legacy import values
 from schemas.legacy.bill import convert_bill, note_rounding
-from schemas.legacy.shapes import OTHER_NAMES, order_status, says_converted, status_note, with_usual_names
+from schemas.legacy.shapes import OTHER_NAMES, is_converted, order_status, status_note, with_usual_names
 from schemas.legacy.times import document_times
 from schemas.sales import statuses
 from schemas.text.search_terms import search_terms
@@ -59,14 +59,14 @@ class ConvertedDocument(NamedTuple):
     :ivar number: its earlier number; None where there was no valid one.
     :ivar public_id: likewise its id.
     :ivar link: the id of the linked document, if any.
-    :ivar says_converted: whether an estimate says that it became an order.
+    :ivar is_converted: whether an estimate is marked as converted to an order.
     """
 
     document: Document
     number: int | None
     public_id: str | None
     link: str | None
-    says_converted: bool
+    is_converted: bool
     defects: tuple[Defect, ...]
 
 
@@ -138,7 +138,7 @@ def convert(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> ConvertedDo
         found_number,
         public_id,
         None if link is None else str(link)[:64] or None,
-        kind == ESTIMATES and says_converted(source),
+        kind == ESTIMATES and is_converted(source),
         tuple(finding.defects),
     )
 

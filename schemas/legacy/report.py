@@ -28,7 +28,7 @@ RULES: Final[Mapping[str, str]] = {
     "converted_without_an_order": "is pending again",
     "total_unreadable": "is what the lines make",
     "total_negative": "is what the lines make",
-    "totals_do_not_add_up": "the total stays, the difference stands in round_off",
+    "totals_do_not_add_up": "the total stays, and the difference is in round_off",
     "total_rounded": "half-up to the paisa",
     "amount_rounded": "half-up to the paisa",
     "discount_unreadable": "no discount",
@@ -40,11 +40,11 @@ RULES: Final[Mapping[str, str]] = {
     "lines_rounded": "half-up to the paisa, the quantity to three places; the total stays",
     "other_name": "a field under another name is read",
     "sale_among_estimates": "is an order",
-    "status_unknown": "is Completed; what it said is a note",
-    "status_noted": "of an estimate: what it said is a note",
-    "created_at_unreadable": "MongoDB's own id tells when it was written",
+    "status_unknown": "is Completed; the original status is a note",
+    "status_noted": "of an estimate: the original status is a note",
+    "created_at_unreadable": "the time is that of MongoDB's own id",
     "created_at_not_a_time": "is read as one; without an offset, by the shop's clock",
-    "created_at_is_local": "the shop's clock as if it were UTC: MongoDB's own id tells when it was written",
+    "created_at_is_local": "local time stored as UTC: the time is that of MongoDB's own id",
     "text_missing": "is Unknown, Cash or empty",
     "text_cleaned": "control characters out, 500 characters at the most",
     "extra_fields": "are kept in `adopted` only",
@@ -94,7 +94,7 @@ class Report:
         self.counts += later.counts
 
     def summary(self) -> dict[str, Any]:
-        """As it is stored and printed as JSON; holds nothing personal. Amounts are currency units."""
+        """Return the report for JSON, without personal data. Amounts are in currency units."""
         return {
             **{
                 kind: {

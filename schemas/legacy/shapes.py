@@ -73,8 +73,8 @@ def status_note(kind: str, source: Mapping[str, Any]) -> Document:
     return {"note": status} if status is not None and _word(source) not in known else {}
 
 
-def says_converted(source: Mapping[str, Any]) -> bool:
-    """Return whether an estimate says that it became an order."""
+def is_converted(source: Mapping[str, Any]) -> bool:
+    """Return whether an estimate is marked as converted to an order."""
     return values.truth(source.get("is_converted_to_order")) or _word(source) == statuses.CONVERTED.casefold()
 
 

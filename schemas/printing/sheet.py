@@ -33,7 +33,7 @@ class Sheet(NamedTuple):
 
     :ivar facts: label and value of each line at the top.
     :ivar totals: label and amount of each figure below the table, without the grand total.
-    :ivar settled: label and amount of the payment and what is due.
+    :ivar settled: label and amount of the payment and of the amount due.
     :ivar pay: the UPI link, where an amount is due and the shop has a UPI id.
     """
 
@@ -84,7 +84,7 @@ def file_name(document: Document) -> str:
 
 
 def upi_link(head: Letterhead, due: int, number: str) -> str | None:
-    """Return the link with which a payment app pays what is due, after NPCI's UPI linking specification 1.6.
+    """Return the link with which a payment app pays the amount due, after NPCI's UPI linking specification 1.6.
 
     :returns: None where the shop has no UPI id.
     """
@@ -142,7 +142,7 @@ def _totals(document: Document, currency: str) -> tuple[tuple[str, str], ...]:
 
 
 def _rest(document: Document) -> int:
-    """Return what is due of an order, or, negative, what was paid in advance; 0 where rounding explains the difference,
+    """Return the amount due of an order, negative for an advance; 0 where rounding explains the difference,
     since a till's full payment is stored as it was sent."""
     rest = int(document["total"] - document["amount_paid"])
     lines = [Line(item["price"], item["quantity"], item["discount"]) for item in document["items"]]
@@ -150,7 +150,7 @@ def _rest(document: Document) -> int:
 
 
 def _settled(document: Document, due: int, advance: int, currency: str) -> tuple[tuple[str, str], ...]:
-    """Return what was paid, and what is due or paid in advance."""
+    """Return the amount paid, and the amount due or paid in advance."""
     paid = (("Paid", format_money(document["amount_paid"], currency)),)
     if due:
         return (*paid, ("Due", format_money(due, currency)))

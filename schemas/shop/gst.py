@@ -45,7 +45,7 @@ STATES: Final = {
 }
 
 _CODES: Final = {name.casefold(): code for code, name in STATES.items()}
-#: State, PAN (its fourth letter says what kind of taxpayer), number of the registration, Z, check character.
+#: State, PAN (its fourth letter is the kind of taxpayer), number of the registration, Z, check character.
 GSTIN: Final = re.compile(r"[0-9]{2}[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z][1-9A-Z]Z[0-9A-Z]", re.ASCII)
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BASE: Final = len(_DIGITS)

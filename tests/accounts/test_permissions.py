@@ -92,7 +92,7 @@ async def test_every_route_allows_the_roles_of_the_table(open_shop: OpenShop, ki
 
 
 async def test_a_request_with_two_credentials_is_refused(open_shop: OpenShop) -> None:
-    """A proxy before the service may have checked the other credential than the service would use."""
+    """Reject the request, since a proxy may have checked the other credential than the service would use."""
     shop = await open_shop(sign_in="on")
     owner, viewer = [(await credential_of(shop, role))["Authorization"] for role in (OWNER, VIEWER)]
     for first, second in ((owner, viewer), (viewer, owner), (owner, owner), ("", owner)):
@@ -136,5 +136,5 @@ async def test_only_owners_set_a_status_that_cancels_a_sale(open_shop: OpenShop,
 
 
 def test_the_documentation_has_the_table() -> None:
-    """`make docs` updates it."""
+    """Run `make docs` if this fails."""
     assert roles.PAGE.read_text() == roles.written()

@@ -94,7 +94,7 @@ async def test_a_deactivated_user_is_refused_even_if_no_row_can_be_deleted(shop:
 
 
 async def test_a_late_sign_in_with_the_old_password_is_refused(shop: Shop) -> None:
-    """Its tokens are stored after the password was changed and the earlier credentials were deleted."""
+    """Store the tokens after the password was changed and the earlier credentials were deleted."""
     owner, user = await as_(shop, OWNER), await add(shop)
     await shop.http.put(f"/api/users/{user['_id']}", json={"password": NEW_PASSWORD}, headers=owner)
     late = await shop.state["sessions"].begin(user["_id"], user["version"])

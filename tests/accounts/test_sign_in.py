@@ -115,7 +115,7 @@ async def owner_of(shop: Shop, token: str) -> str:
 
 
 async def test_an_interrupted_renewal_can_be_repeated(open_shop: OpenShop) -> None:
-    """The process dies after storing the new pair and before marking the old token as used."""
+    """Simulate a process that dies after storing the new pair and before marking the old token as used."""
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     tokens = (await login(shop, user["login"])).json()
@@ -190,8 +190,7 @@ async def test_a_right_pin_at_another_stores_device_is_refused_like_a_wrong_one(
 
 
 async def test_only_the_right_kind_of_token_is_accepted(open_shop: OpenShop) -> None:
-    """Forged, cut short, of another kind: nothing but an access token or a key opens, nothing but a refresh token
-    renews."""
+    """Use forged, shortened and other tokens: only an access token or a key signs in, only a refresh token renews."""
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     tokens = (await login(shop, user["login"])).json()

@@ -69,7 +69,7 @@ async def test_an_address_that_guesses_tokens_is_refused_without_a_query(shop: S
 
 
 async def test_a_known_token_from_a_blocked_address_is_accepted(shop: Shop) -> None:
-    """All tills of a shop share one address, and one of them is faulty."""
+    """Use one address for all tills of a shop, one of which is faulty."""
     address = new_address()
     # As if another process had signed them in.
     elsewhere = Credentials(shop.database, shop.state["clock"])

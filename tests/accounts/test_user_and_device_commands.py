@@ -216,7 +216,7 @@ async def test_a_typed_password_is_not_echoed(shop: Shop, mongodb_url: str) -> N
 
 
 async def test_another_process_refuses_a_removed_device_within_five_seconds(shop: Shop, pos: Any) -> None:
-    """This process sees only the database, as another process does."""
+    """Change only the database, as another process does."""
     headers = await as_(shop, OWNER)
     token = headers["Authorization"].removeprefix("Bearer ")
     assert (await profile_of(shop, token)).status_code == 200

@@ -115,7 +115,7 @@ def test_values_that_a_spreadsheet_shows_unchanged_are_not_escaped(text: str) ->
 
 @given(st.from_regex(r"[0-9]{1,25}", fullmatch=True))
 def test_no_digit_of_a_text_of_digits_is_lost(text: str) -> None:
-    """A spreadsheet keeps 15 digits of a number, and Excel shows 11."""
+    """Check that long numbers are text, since a spreadsheet keeps 15 digits of a number, and Excel shows 11."""
     is_kept = len(text) <= 11 and str(int(text)) == text
     assert escape_csv(text) == (text if is_kept else "'" + text)
 

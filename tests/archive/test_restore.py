@@ -54,7 +54,7 @@ def order(number: int, store: str = "main") -> Json:
 async def test_a_restored_store_continues_where_it_was(
     shop: Shop, target: Database, mongodb_url: str, tmp_path: Path, store: str
 ) -> None:
-    """Documents, numbers, stored responses, reports and the log, in a store of the same or another name."""
+    """Check documents, numbers, stored responses, reports and the log, in a store of the same or another name."""
     store = store or shop.store
     key = await busy_week(shop)
     first = await write(shop.database, shop.store, tmp_path / "first")
@@ -78,7 +78,7 @@ async def test_a_restored_store_continues_where_it_was(
 async def test_a_client_with_a_cursor_of_the_old_log_must_load_again(
     shop: Shop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
-    """The old store sold after the backup. A client that saw those events must not confuse new events with them."""
+    """Sell in the old store after the backup. A client that saw those events must not confuse new events with them."""
     await shop.sale()
     file = await write(shop.database, shop.store, tmp_path / "file")
     await shop.sale()
@@ -210,7 +210,7 @@ async def test_an_incomplete_store_does_not_open(target: Database) -> None:
 
 
 async def test_an_orphaned_transaction_is_aborted(target: Database) -> None:
-    """A transaction of a dead process locks the counters."""
+    """Lock the counters by a transaction of a dead process."""
     await begin(target, "main")
     session = await target.client.start_session()
     session.start_transaction()
@@ -233,7 +233,7 @@ async def test_a_batch_is_retried_after_a_write_conflict(target: Database) -> No
 async def test_a_log_with_an_expired_beginning_is_restored_as_complete(
     own: Any, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
-    """The archive comes from a database with a shorter retention of events."""
+    """Use an archive from a database with a shorter retention of events."""
     clock = Clock.days_ago(40)
     async with opened(mongodb_url, database_name=own.name, clock=clock, event_retention_days=30) as shop:
         await shop.sale()

@@ -180,7 +180,7 @@ async def test_the_chain_holds_after_retention(old: tuple[Shop, Clock]) -> None:
 
 
 async def test_an_old_event_may_outlive_younger_ones(old: tuple[Shop, Clock]) -> None:
-    """The clock was ahead when it was written."""
+    """Write the event with a clock that is ahead."""
     shop, clock = old
     await remove(shop, 2)
     clock.now = datetime.now(UTC)

@@ -36,13 +36,13 @@ async def differences(shop: Shop) -> str:
     [
         ("counters", {"$inc": {"orders": 1}}, "orders: number #004 is missing"),
         ("counters", {"$inc": {"estimates": -1}}, "estimates: number #003 lies beyond the counter, 2"),
-        ("counters", {"$inc": {"head": 1}}, "the head of the log says"),
+        ("counters", {"$inc": {"head": 1}}, "the head of the log is"),
         ("orders", {"$inc": {"amount_paid": 1}}, "orders.Completed.paid is"),
         ("orders", {"$set": {"status": "Refunded"}}, "orders.Refunded.count is 0, but the documents make 1"),
         ("orders", {"$set": {"estimate_id": "EST-NOWHERE"}}, "EST-NOWHERE, which does not exist"),
         ("estimates", {"$set": {"total": 1}}, "estimates.Converted.total is"),
         ("estimates", {"$set": {"order_id": "ORDER-NOWHERE"}}, "which names ORDER-NOWHERE"),
-        ("estimates", {"$set": {"converted": False}}, "says converted: False"),
+        ("estimates", {"$set": {"converted": False}}, "has converted: False"),
         ("totals", {"$inc": {"orders.Completed.sold": 1}}, "orders.Completed.sold is"),
     ],
 )
@@ -67,7 +67,7 @@ async def test_a_changed_field_is_found(tampered: Shop, collection: str, change:
         ("orders", 2, {"$set": {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)}}, "event 5 left it: updated_at"),
         ("orders", 2, {"$unset": {"customer_name": ""}}, "event 5 left it: customer_name"),
         ("orders", 2, {"$inc": {"version": -1}}, "event 5 left it: version"),
-        ("orders", 2, {"$inc": {"version": 1}}, "No event tells of the newest change of ORDER-"),
+        ("orders", 2, {"$inc": {"version": 1}}, "No event has the newest change of ORDER-"),
         ("orders", 3, {"$set": {"voided_at": None}}, "event 7 left it: voided_at"),
         ("orders", 3, {"$set": {"voided_by": "X"}}, "event 7 left it: voided_by"),
         ("orders", 1, {"$set": {"created_by": {"id": "x", "name": "X"}}}, "event 4 left it: created_by"),
@@ -96,7 +96,7 @@ async def test_a_document_that_differs_from_its_events_is_found(
     [
         ({"$set": {"role": "owner"}}, "event 9 left it: role"),
         ({"$set": {"belongs_to": None}}, "event 9 left it: belongs_to"),
-        ({"$set": {"role": "owner"}, "$inc": {"version": 1}}, "No event tells of the newest change of"),
+        ({"$set": {"role": "owner"}, "$inc": {"version": 1}}, "No event has the newest change of"),
         ({"$set": {"login": "x"}}, "event 9 left it: login"),
     ],
 )

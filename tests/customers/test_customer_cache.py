@@ -63,7 +63,7 @@ async def test_a_number_reassigned_by_another_process_counts_for_its_new_owner(s
 
 
 async def test_a_deleted_customer_is_created_again(shop: Shop) -> None:
-    """No process of the service deletes customers, but an operator might."""
+    """Delete a customer as an operator might; no process of the service does."""
     journal = journal_of(shop)
     await sell(journal, ASHA, 3)
     lost = await shop.database.customers.find_one_and_delete({"store": shop.store})

@@ -55,7 +55,7 @@ async def test_an_invalid_number_creates_no_customer_and_no_error(shop: Shop, ph
 
 
 async def test_sums_follow_each_change_of_a_document(shop: Shop) -> None:
-    """`verify` checks the sums against the documents after each step."""
+    """Compare the sums with the documents after each step."""
     steps: list[tuple[int, float, float, int]] = []
 
     async def look() -> None:
@@ -154,7 +154,7 @@ async def test_a_customer_is_created_changed_and_removed(shop: Shop) -> None:
 
 
 async def test_a_repeated_creation_returns_the_customer_and_a_different_one_conflicts(shop: Shop) -> None:
-    """The app sends a POST up to three times: the same body gets the same answer, another body is a conflict."""
+    """Repeat the POST, as the app does up to three times: another body is a conflict."""
     body = {"name": "Asha", "phone": ASHA}
     first, again = [await shop.http.post(CREATE, json=body) for _ in range(2)]
     assert (first.status_code, again.status_code) == (201, 201)
@@ -196,7 +196,7 @@ async def test_a_replaced_number_without_sales_can_be_used_again(shop: Shop) -> 
 
 
 async def test_a_removed_number_without_sales_can_be_used_again(shop: Shop) -> None:
-    """Several customers may be without a number."""
+    """Check also that several customers may have no number."""
     for phone in (ASHA, MEERA):
         customer = (await shop.http.post(CREATE, json={"name": "Slip", "phone": phone})).json()["customer_id"]
         await shop.ok("PUT", f"{PATH}/{customer}", json={"phone": ""})
@@ -222,7 +222,7 @@ async def test_several_customers_may_have_no_number(shop: Shop) -> None:
 
 
 async def test_concurrent_sales_and_creations_make_one_customer(shop: Shop) -> None:
-    """The order within a group does not matter."""
+    """Check that the order within a group does not matter."""
     posts = [shop.http.post(CREATE, json={"name": "Asha", "phone": ASHA}) for _ in range(5)]
     sales = [shop.http.post("/api/orders/create-sale", json=sale_body(customer_phone=ASHA)) for _ in range(20)]
     mixed = [each for place, sale in enumerate(sales) for each in (sale, *posts[place : place + 1])]

@@ -67,7 +67,7 @@ async def test_a_stored_answer_survives_a_jump_of_the_clock(ttl_url: str) -> Non
 
 
 async def test_retention_is_extended_by_the_lag_of_the_machines_clock(shop: Shop) -> None:
-    """Events carry the machine's time, so the database keeps them longer by the lag."""
+    """Check that the database keeps events longer by the lag, since they carry the machine's time."""
     database = shop.database.client[f"events_{secrets.token_hex(4)}"]
     for behind, days in ((timedelta(0), 90), (timedelta(days=9, hours=20), 100), (timedelta(days=-40), 90)):
         await prepare(database, shop.store, shop.state["zone"], 90, behind)
@@ -77,7 +77,7 @@ async def test_retention_is_extended_by_the_lag_of_the_machines_clock(shop: Shop
 
 
 async def test_windows_and_leases_use_the_databases_clock(shop: Shop) -> None:
-    """Machines with different clocks agree on what has expired, since they share one clock."""
+    """Check that machines with different clocks agree on expiry, since they use the database's clock."""
     ahead = DatabaseClock(shop.database, lambda: utc_now() + timedelta(hours=3))
     behind = DatabaseClock(shop.database, lambda: utc_now() - timedelta(hours=3))
     for clock in (ahead, behind):
@@ -93,7 +93,7 @@ async def test_windows_and_leases_use_the_databases_clock(shop: Shop) -> None:
 
 
 async def test_rate_limits_hold_with_a_clock_that_is_behind(ttl_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the database's clock begins and ends the windows of rate limits."""
+    """Check that only the database's clock begins and ends the windows of rate limits."""
 
     class Behind(datetime):
         @classmethod

@@ -30,7 +30,7 @@ async def test_callers_before_a_read_share_it_and_later_ones_do_not() -> None:
 
 
 async def test_a_failure_without_callers_is_not_logged() -> None:
-    """This happens when callers give up before the database answers."""
+    """Cancel the callers before the database answers."""
     logged: list[dict[str, Any]] = []
 
     async def read() -> int:

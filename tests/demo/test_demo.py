@@ -62,7 +62,7 @@ def test_a_plan_is_sorted_and_contains_its_orders(trade: str) -> None:
 
 @pytest.mark.parametrize("clock", [time(4), time(9, 1), time(9, 40), time(13), time(18, 30), time(20, 59), time(23)])
 def test_today_is_as_busy_as_any_day_until_the_same_hour(clock: time) -> None:
-    """Later sales are left out, and not moved to the last minutes."""
+    """Check that later sales are left out, and not moved to the last minutes."""
     until = datetime.combine(DAYS[-1], clock, ZONE).astimezone(UTC)
     steps = list(Plan("hardware", 2_000, DAYS, ZONE, until, 3).steps())
     moments = [step.moment for step in steps]
@@ -72,7 +72,7 @@ def test_today_is_as_busy_as_any_day_until_the_same_hour(clock: time) -> None:
     assert len(orders) == 2_000
 
     def until_then(day: date) -> int:
-        """The orders of a day until the same hour."""
+        """Return the number of orders of a day until the same hour."""
         end = datetime.combine(day, clock, ZONE)
         return sum(end - timedelta(hours=end.hour, minutes=end.minute) <= moment < end for moment in orders)
 
@@ -86,7 +86,7 @@ def test_today_is_as_busy_as_any_day_until_the_same_hour(clock: time) -> None:
 
 
 def test_estimates_of_the_last_days_are_open() -> None:
-    """Estimates whose order would be after the end stay open."""
+    """Check that estimates stay open if their order would be after the end."""
     steps = list(Plan("hardware", 2_000, DAYS, ZONE, datetime.combine(DAYS[-1], time(18), ZONE), 3).steps())
     commands = [step.command for step in steps]
     closed = {each.document_id for each in commands if isinstance(each, ConvertEstimate | VoidEstimate)}

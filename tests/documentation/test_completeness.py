@@ -98,5 +98,5 @@ def test_linked_files_and_headings_exist(page: Path) -> None:
 
 
 def test_the_drawing_of_the_layers_is_up_to_date() -> None:
-    """If this fails, run `make docs`."""
+    """Run `make docs` if this fails."""
     assert house.PAGE.read_text() == house.drawn()

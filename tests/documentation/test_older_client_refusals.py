@@ -130,7 +130,7 @@ async def test_request_is_rejected_as_documented(open_shop: OpenShop, what: str,
 
 
 async def test_foreign_web_page_cannot_read_a_list(open_shop: OpenShop) -> None:
-    """The service answers, but without the header that lets a browser show the response to the page."""
+    """Check that the response has no header that lets a browser show it to the page."""
     shop = await open_shop(**OUTSIDE)
     answer = await from_a_page("GET", "/api/orders/all")(shop)
     assert answer.status_code == 200

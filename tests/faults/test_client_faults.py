@@ -64,7 +64,7 @@ async def test_a7_many_convert_one_estimate_at_once(shop: Shop, mongodb_url: str
 async def test_a8_many_estimates_are_converted_twice_and_deleted_concurrently(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    """Each estimate is either converted or deleted, and the books agree."""
+    """Check that each estimate is either converted or deleted, and that the books agree."""
     chance = random.Random(long_run.seed)
     with reporting("A8 1,000 estimates, each converted twice and deleted at once", long_run) as report:
         many = 1_000 if long_run.is_long else 120
@@ -127,7 +127,7 @@ async def _post_without_reading(port: int, body: object, seconds: float) -> None
 async def test_a10_the_app_loses_two_answers_and_the_cashier_taps_retry(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    """The app resends a sale with the same timestamp; its Retry button sends a new timestamp with the same lines."""
+    """Resend a sale unchanged as the app does; its Retry button sends a new timestamp with the same lines."""
     chance = random.Random(long_run.seed)
     with reporting("A10 the phone app: two responses dropped, then Retry", long_run) as report:
         for number in long_run.rounds(20, 500):

@@ -58,7 +58,7 @@ async def test_the_checker_finds_lost_and_doubled_sales(tmp_path: Path) -> None:
 async def test_a1_control_sales_answered_before_they_were_on_disk_are_found_missing(
     tmp_path: Path, long_run: LongRun
 ) -> None:
-    """A killed mongod loses the writes of the last 0.5 s, which it has not journaled yet.
+    """Lose the writes of the last 0.5 s, which a killed mongod has not journaled yet.
 
     With the unchanged service the same kill loses nothing (a1 in `test_database_faults.py`).
     """

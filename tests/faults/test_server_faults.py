@@ -105,7 +105,7 @@ async def test_a12_the_connection_is_slow_drops_everything_or_is_half_closed(tmp
 
 
 async def test_a14_servers_are_stopped_under_load(tmp_path: Path, long_run: LongRun) -> None:
-    """No accepted request is dropped, and the server exits in time."""
+    """Check that no accepted request is dropped, and that the server exits in time."""
     shutdown_seconds: list[float] = []
     async with one_node(2) as (nodes, servers):
 

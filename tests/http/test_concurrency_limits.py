@@ -80,7 +80,7 @@ async def test_unread_complete_lists_are_limited_for_each_credential(short_wait:
 
 
 async def test_clients_of_one_key_can_load_complete_lists_together(shop: Shop) -> None:
-    """The app does this at each change: several clients use one key, and load three lists each."""
+    """Load three lists each with several clients of one key, as the app does at each change."""
     for _ in range(20):
         await shop.sale()
     paths = ("/api/orders/all", "/api/orders/separate", WHOLE_LIST) * 15

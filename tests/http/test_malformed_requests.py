@@ -234,7 +234,7 @@ async def test_malformed_headers_are_rejected_or_harmless(shop: Shop, prober: Pr
 
 @pytest.mark.alone
 async def test_malformed_requests_take_little_time(shop: Shop, prober: Prober) -> None:
-    """Each takes at most as long as some dozens of sales, so an attacker has no advantage."""
+    """Check that each takes at most as long as some dozens of sales, so an attacker has no advantage."""
     sale = await prober.quickest(shop, "POST", "/api/orders/create-sale", 20, json=sale_body())
     malformed: list[tuple[str, str, dict[str, Any]]] = [
         *((*way, {"content": raw}) for raw in RAW for way in WRITES[1::2]),

@@ -131,7 +131,7 @@ async def test_every_route_responds_in_time_while_commands_are_slow(
 
 
 async def test_a_slow_websocket_sign_in_is_closed_in_time(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client is asked to retry later, though each single command would finish."""
+    """Check that the client is asked to retry later, though each single command would finish."""
     monkeypatch.setattr("endpoints.live.websocket.REQUEST_SECONDS", 0.3)
     shop = await open_shop(sign_in="on", secret_key=SECRET_KEY)
     headers = await credential_of(shop, OWNER)
@@ -145,7 +145,7 @@ async def test_a_slow_websocket_sign_in_is_closed_in_time(open_shop: OpenShop, m
 async def test_a_request_beyond_the_deadline_states_whether_its_outcome_is_known(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, open_shop: OpenShop
 ) -> None:
-    """A read has no effect; a command may have been committed, and a retry with its key gets the outcome."""
+    """Check that a read has no effect, and that a command, which may be committed, can be retried with its key."""
     monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", 0.5)
     shop = await open_shop(store_id=shop.store)
     async with failing(shop.database, "find", blockConnection=True, blockTimeMS=1_500):
@@ -202,7 +202,7 @@ async def test_a_started_stream_continues_after_the_deadline(
 async def test_a_transaction_interrupted_by_the_database_is_retried(
     shop: Shop, command: str, options: dict[str, str], code: int
 ) -> None:
-    """The database interrupts transactions that look orphaned: no client notices, and there is one sale."""
+    """Interrupt a transaction like an orphaned one: no client notices, and there is one sale."""
     await shop.sale()
     async with failing(shop.database, command, times=1, errorCode=code, **options) as is_reached:  # type: ignore[arg-type]
         await shop.sale(customer_name="Interrupted")

@@ -89,7 +89,7 @@ async def test_a_command_that_cannot_be_stored_fails_alone(shop: Shop) -> None:
 
 
 async def test_a_duplicate_number_fails_only_commands_of_that_kind(shop: Shop) -> None:
-    """This happens in a store whose counters were restored incorrectly."""
+    """Simulate a store whose counters were restored incorrectly."""
     rogue = {"_id": "ORDER-ROGUE", "store": shop.store, "number": 1}
     await shop.database.orders.insert_one(rogue)
     journal = journal_of(shop)
@@ -99,7 +99,7 @@ async def test_a_duplicate_number_fails_only_commands_of_that_kind(shop: Shop) -
 
 
 async def test_an_estimate_with_an_order_gets_no_second_one_even_if_it_is_not_marked(shop: Shop) -> None:
-    """This happens after a restore of one collection without the other."""
+    """Simulate a restore of one collection without the other."""
     journal = journal_of(shop)
     quote = (await journal.submit(estimate())).answer["_id"]
     rogue = {"_id": "ORDER-ROGUE", "store": shop.store, "number": 9, "estimate_id": quote, "voided_at": None}

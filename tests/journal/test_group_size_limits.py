@@ -85,7 +85,7 @@ async def test_a_stream_of_small_commands_does_not_delay_a_large_one(shop: Shop)
 
 @pytest.mark.parametrize("kind", ["convert", "shorten"])
 async def test_documents_that_commands_read_count_for_the_size_of_a_group(shop: Shop, kind: str) -> None:
-    """The requests are tiny, and each changes a document of 250 kB."""
+    """Send tiny requests, each of which changes a document of 250 kB."""
     journal = journal_of(shop)
     estimates = [large() for _ in range(24)]
     await asyncio.gather(*(journal.submit(command) for command in estimates))
@@ -173,7 +173,7 @@ async def test_a_sale_overtakes_large_requests_over_http(shop: Shop) -> None:
 
 
 async def test_a_slow_sender_of_a_large_body_does_not_block_others(open_shop: OpenShop) -> None:
-    """Slow clients occupy all places for large bodies, and a fast client is still served."""
+    """Occupy all places for large bodies with slow clients; a fast client is still served."""
     shop = await open_shop()
     ids = [(await shop.estimate())["estimate_id"] for _ in range(5)]
     content, released = orjson.dumps(LONG), asyncio.Event()

@@ -220,7 +220,7 @@ async def test_payments_of_estimates_are_not_compared(shop: Shop) -> None:
 
 
 async def test_retries_of_requests_to_an_earlier_version_are_recognized(shop: Shop) -> None:
-    """Their keys were hashes of the text."""
+    """Recognize their keys, which were hashes of the text."""
     stamped, carted, keyed = sale_body(created_at=PRECISE), sale_body(CART, created_at="2026-12-01"), sale_body()
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
     conversion = {"payment_mode": "Card"}

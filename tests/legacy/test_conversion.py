@@ -80,7 +80,7 @@ def test_any_document_can_be_converted_shown_and_summed(kind: str, changes: dict
 
 
 def test_a_sound_document_is_converted_like_a_native_one() -> None:
-    """The figures, search terms and days of a sound document equal those of a native one."""
+    """Check that figures, search terms and days of a sound document equal those of a native one."""
     source = legacy.estimate(1)
     converted = convert(ESTIMATES, source, KOLKATA)
     body = {**source, "items": [{**each} for each in source["items"]]}

@@ -169,7 +169,7 @@ def test_binary_floating_point_noise_is_not_reported() -> None:
 def test_an_unknown_status_of_an_estimate_is_kept_as_a_note(status: str, note: str) -> None:
     converted = convert(ESTIMATES, legacy.estimate(1, status=status), KOLKATA)
     assert converted.document["note"] == note
-    assert not converted.says_converted
+    assert not converted.is_converted
     assert [(defect.rule, defect.was, defect.became) for defect in converted.defects] == [
         ("status_noted", status, f"note: {note}")
     ]

@@ -31,7 +31,7 @@ from tests.support.legacy.legacy_backend import (
 def test_an_import_in_place_beside_a_writing_backend_loses_nothing(
     own: Database[Any], import_legacy: ImportCommand, mongodb_url: str, long_run: LongRun
 ) -> None:
-    """Two rounds in a usual run, twenty with `--soak`, with a larger database in each round."""
+    """Run two rounds in an ordinary run, twenty with `--soak`, with a larger database in each round."""
     with reporting("A16 pos import-legacy in place with 50 sales a second", long_run) as report:
         for number in long_run.rounds(2, 20):
             own.client.drop_database(own.name)
@@ -150,7 +150,7 @@ def test_an_import_that_is_undone_meanwhile_writes_nothing_more(
     for_good, calls = writer.build_original, iter(range(1, 10_000))
 
     def undone(*arguments: Any) -> Any:
-        """In the middle of the second batch."""
+        """Undo the import in the middle of the second batch."""
         if next(calls) == 1_200:
             assert import_legacy("--undo").exit_code == 0
         return for_good(*arguments)

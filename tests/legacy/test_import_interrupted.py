@@ -158,7 +158,7 @@ def test_an_interrupted_command_prints_how_to_continue(
 
 
 async def test_a_cancelled_import_ends_its_threads_first(own: Database[Any], mongodb_url: str) -> None:
-    """After a cancellation, as by Ctrl-C, threads end at their next step and do not continue alone."""
+    """Check that after a cancellation, as by Ctrl-C, threads end at their next step and do not continue alone."""
     legacy.fill(own, legacy.believable(1_200))
     loop = asyncio.get_running_loop()
     looking, cancelled = asyncio.Event(), Event()

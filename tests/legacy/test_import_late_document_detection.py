@@ -142,7 +142,7 @@ def test_a_backup_is_not_dropped_during_an_undo(
     other = import_legacy if is_first else None
 
     async def meanwhile(*arguments: Any) -> None:
-        """The other command, after this one has looked at the state."""
+        """Run the other command after this one has read the state."""
         monkeypatch.undo()
         await refuse_restoring(*arguments)
         results.append(await asyncio.to_thread(import_legacy, "--undo" if is_first else "--drop-backup"))

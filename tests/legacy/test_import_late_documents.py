@@ -99,7 +99,7 @@ async def test_a_running_service_notices_that_late_sales_changed_the_counters(
     await asyncio.to_thread(import_legacy.report)
 
     async def nothing(*_: Any) -> None:
-        """As where the database does not allow to ask whether a service runs."""
+        """Return nothing, like a database that does not show whether a service runs."""
 
     monkeypatch.setattr(importer, "check_not_running", nothing)
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
@@ -137,7 +137,7 @@ def test_legacy_documents_with_a_store_field_are_late_too(own: Database[Any], im
 def test_documents_restored_from_a_dump_are_not_imported_twice(
     own: Database[Any], import_legacy: ImportCommand
 ) -> None:
-    """An identical document is deleted, since a copy exists; one that differs stays and is reported."""
+    """Check that an identical document is deleted, since a copy exists; one that differs stays and is reported."""
     legacy.fill(own, legacy.believable(10))
     report = import_legacy.report()
     again, differing = own.legacy_orders.find({}).limit(2).to_list()
@@ -156,7 +156,7 @@ def test_documents_restored_from_a_dump_are_not_imported_twice(
 def test_an_index_of_the_earlier_backend_does_not_prevent_the_import(
     own: Database[Any], import_legacy: ImportCommand
 ) -> None:
-    """A forgotten instance starts its numbers again, because it does not find its documents any more."""
+    """Simulate a forgotten instance, which starts its numbers again, because it does not find its documents."""
     legacy.fill(own, legacy.believable(10))
     own.orders.drop()
     own.orders.insert_many([legacy.order(1), legacy.order(2)])

@@ -20,8 +20,8 @@ LOCAL = MADE + timedelta(hours=5, minutes=30)
 
 
 def filled(own: Database[Any]) -> None:
-    """An estimate, two sales among the estimates, one that has the `_id` of an order, and two orders; one of these by
-    the phone's clock."""
+    """Insert an estimate, two sales among the estimates (one with the `_id` of an order), and two orders (one by the
+    phone's clock)."""
     own.estimates.insert_many(
         [
             legacy.estimate(1, status="Accepted"),

@@ -111,7 +111,7 @@ async def test_a_shutdown_does_not_wait_for_clients_that_do_not_read(
 async def test_closed_sessions_leave_nothing_for_the_garbage_collector(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The collector runs rarely, and thousands of closed sessions would fill the memory until then."""
+    """Check this because the collector runs rarely, and thousands of closed sessions would fill the memory."""
     # The monitor looks at each session while it is connected.
     monkeypatch.setattr("endpoints.live.sessions._TICK_SECONDS", 0.01)
     shop = await open_shop()

@@ -190,7 +190,7 @@ async def test_connections_stay_open_while_the_database_fails(open_shop: OpenSho
 
 
 async def test_a_thousand_connections_are_checked_in_three_queries(shop: Shop) -> None:
-    """Each query asks for one row for each sign-in, not for each connection."""
+    """Check that the queries ask for one row for each sign-in, not for each connection."""
     credentials = Credentials(shop.database, shop.state["clock"])
     connections = Connections(credentials, shop.state["clock"])
     holders = [await add_token_holder(shop, role) for role in ("device", "viewer", "cashier", "owner")]

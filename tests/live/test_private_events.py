@@ -105,7 +105,7 @@ async def test_private_topics_are_rejected(shop: Shop) -> None:
 
 
 async def test_lists_stay_the_same_after_a_private_event(shop: Shop) -> None:
-    """The event advances the position of the log, but changes no list."""
+    """Check that the event advances the position of the log, but changes no list."""
     await shop.sale()
     first = await shop.http.get("/api/orders/orders-only")
     await change_in_this_process(shop)

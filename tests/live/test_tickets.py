@@ -58,7 +58,7 @@ async def test_every_role_can_connect_with_a_header(guarded: Shop, role: str) ->
 
 
 async def test_a_key_in_the_address_gets_the_same_frames_as_an_open_service(guarded: Shop, shop: Shop) -> None:
-    """The HTTP client and the WebSocket client of the app both send such a key as Basic credentials."""
+    """Use a key in the address, from which the clients of the app make Basic credentials."""
     device = await add_token_holder(guarded, "device")
     address = f"x:{device.token}@127.0.0.1:{guarded.port}"
     async with websockets.connect(f"ws://{address}/ws") as socket, shop.listen() as plain:

@@ -47,7 +47,7 @@ async def test_a_retried_message_is_sent_by_the_running_service(open_shop: OpenS
 
 
 async def test_a_message_of_another_store_can_be_retried(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
-    """The command does not need the STORE_ID of the service."""
+    """Run the command with another STORE_ID than the service."""
     served, _, failed = await lost_and_failed(open_shop, shop)
     store_option = ("--store", served.store)
     assert failed in pos("messages", "list", *store_option, STORE_ID="main").stdout

@@ -202,7 +202,7 @@ async def test_a_status_report_never_moves_a_message_backwards(open_shop: OpenSh
 
 
 async def test_a_status_report_resolves_an_unknown_message(open_shop: OpenShop) -> None:
-    """A report carries the reference of the attempt, even if the answer with the provider's id was lost."""
+    """Find the message by the reference of the attempt, since the answer with the provider's id was lost."""
     clock = Clock()
     shop, message_id = await shop_with_queued_message(open_shop, clock)
     sending = await begin_attempt(shop)
@@ -225,7 +225,7 @@ async def test_a_status_report_of_an_earlier_attempt_is_ignored(open_shop: OpenS
 
 @pytest.mark.parametrize("status", [SENT, DELIVERED, READ])
 async def test_a_message_reported_as_sent_is_not_retried(open_shop: OpenShop, status: str) -> None:
-    """The provider asks for a retry, and then reports the same attempt as sent."""
+    """Ask for a retry as the provider, and then report the same attempt as sent."""
     clock = Clock()
     shop, message_id = await shop_with_queued_message(open_shop, clock)
     assert (await outbox_of(shop).record_outcome(await begin_attempt(shop), BUSY, 0.5))["state"] == QUEUED
@@ -237,7 +237,7 @@ async def test_a_message_reported_as_sent_is_not_retried(open_shop: OpenShop, st
 
 
 async def test_a_late_sent_report_does_not_cancel_a_retry(open_shop: OpenShop) -> None:
-    """A late "sent" of an earlier attempt does not cancel a retry, but "delivered" does."""
+    """Check that a late "sent" of an earlier attempt does not cancel a retry, but that "delivered" does."""
     clock = Clock()
     shop, message_id = await shop_with_queued_message(open_shop, clock)
     await outbox_of(shop).record_outcome(await begin_attempt(shop), Accepted("wamid.1"), 0.5)

@@ -62,7 +62,7 @@ async def test_a_deployment_sends_the_messages_of_its_own_stores_only(
 
 
 async def test_a_failed_worker_starts_again(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each failed worker frees its place: there are more failures than places."""
+    """Check that each failed worker frees its place: there are more failures than places."""
     provider = InMemoryProvider()
     shop = await open_shop(provider=provider)
     outbox = shop.state["outbox"]

@@ -81,7 +81,7 @@ async def test_no_secret_is_in_a_log_or_an_error(
 
 
 async def test_the_http_library_logs_addresses_without_the_guard(stub: ProviderStub, all_logs: io.StringIO) -> None:
-    """Control: without the guard the HTTP library logs addresses, and the test above would fail."""
+    """Check, as a control, that the HTTP library logs addresses without the guard."""
     async with provided(stub.url, FAST2SMS_SETTINGS, token="canary-1234567") as provider:
         logging.getLogger("httpx").setLevel(logging.INFO)
         try:

@@ -250,7 +250,7 @@ async def test_several_processes_may_prepare_an_empty_database_at_once(mongodb_u
 
 
 async def test_unique_indexes_of_earlier_versions_are_replaced(own: Any, mongodb_url: str) -> None:
-    """They treated documents of the earlier backend as duplicates of one number, or of one estimate."""
+    """Replace indexes that treated documents of the earlier backend as duplicates of one number, or of one estimate."""
     for kind in ("estimates", "orders"):
         own[kind].create_index([("store", 1), ("number", 1)], unique=True, name="number")
     partial = {"estimate_id": {"$type": "string"}, "voided_at": None}

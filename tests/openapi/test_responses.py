@@ -31,7 +31,7 @@ def contract() -> Contract:
 
 
 async def test_every_operation_responds_as_documented(shop: Shop, open_shop: OpenShop, contract: Contract) -> None:
-    """Each operation succeeds at least once, on documents of every kind."""
+    """Check that each operation succeeds at least once, on documents of every kind."""
     http = shop.http
     judge = contract.judge
     judge(await http.post("/api/estimates/create", json=estimate_body()))

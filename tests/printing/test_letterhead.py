@@ -71,7 +71,7 @@ async def test_the_settings_are_on_the_pdf(shop: Shop) -> None:
 
 
 async def test_a_number_prefix_with_a_slash(shop: Shop) -> None:
-    """The prefix is on the PDF, but not in the file name."""
+    """Check that the prefix is on the PDF, but not in the file name."""
     await set_up(shop, **SETTINGS | {"number_prefix": "24-25/"})
     answer = await pdf_of_first_order(shop)
     assert "No. 24-25/001" in texts(answer.content)[0]

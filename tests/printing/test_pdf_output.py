@@ -50,7 +50,7 @@ def test_text_of_each_script_can_be_extracted(language: str) -> None:
 
 @pytest.mark.parametrize("conjunct", ["क्ष", "ક્ષ", "క్ష", "ಕ್ಷ", "ক্ষ", "ദ്ധ", "ਪ੍ਰ", "କ୍ଷ"])
 def test_conjuncts_are_joined(conjunct: str) -> None:
-    """A zero-width non-joiner between the letters makes a different picture."""
+    """Compare with the picture of the letters with a zero-width non-joiner."""
     apart = "\u200c".join((conjunct[:2], conjunct[2:]))
     joined, kept_apart = (pictures(pdf(estimate(item(name))))[0] for name in (conjunct, apart))
     assert ImageChops.difference(joined, kept_apart).getbbox() is not None
@@ -115,7 +115,7 @@ def test_long_names_stay_within_the_margins(paper: str, margin: float, name: str
 
 
 def test_a_long_name_does_not_overlap_the_figures() -> None:
-    """The columns beside the name have the same text as with a short name."""
+    """Check that the other columns have the same text as with a short name."""
     short, long = (texts(pdf(estimate(item(name))))[0] for name in ("Silk", "Silk" * 50))
     assert without_spaces("Silk" * 50) in without_spaces(long)
     assert without_spaces("100.00") in without_spaces(short)

@@ -245,7 +245,7 @@ async def test_the_number_of_waiting_jobs_is_limited() -> None:
 
 @pytest.mark.parametrize("code", [_PARENT, _PARENT_DURING_START], ids=["idle", "starting"])
 def test_workers_end_with_a_killed_service(code: str) -> None:
-    """Suspended workers end, too."""
+    """Check that suspended workers end, too."""
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]

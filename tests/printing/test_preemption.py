@@ -41,7 +41,7 @@ def is_stopped(pid: int) -> bool:
 
 
 async def wait_until(process: Process, *, is_paused: bool) -> None:
-    """A signal takes effect when its process is scheduled, not at once."""
+    """Wait for the state, since a signal takes effect when its process is scheduled, not at once."""
     async with asyncio.timeout(30):
         while is_stopped(process.pid) != is_paused:
             await asyncio.sleep(0.001)

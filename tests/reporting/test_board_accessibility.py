@@ -84,7 +84,7 @@ async def test_reduced_motion_is_respected(shop: Shop, screen: Open) -> None:
 
 
 async def test_the_board_works_with_screen_readers(shop: Shop, screen: Open) -> None:
-    """A screen reader needs landmarks, headings, and tables with named columns and rows."""
+    """Check landmarks, headings, and tables with named columns and rows, which a screen reader needs."""
     await shop.sale(sale_by="Asha")
     page = (await screen(shop)).page
     await expect(page.locator("html")).to_have_attribute("lang", "en")
@@ -131,7 +131,7 @@ async def test_new_sales_are_announced_sparingly(shop: Shop, screen: Open) -> No
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_texts_have_enough_contrast(shop: Shop, screen: Open, scheme: str) -> None:
-    """All text has a contrast of 4.5 to 1 (WCAG 2, AA), connected and disconnected."""
+    """Check for a contrast of 4.5 to 1 (WCAG 2, AA), connected and disconnected."""
     await shop.sale()
     order = await shop.sale(amount_paid=50.0)
     await shop.ok("PUT", f"/api/orders/{order['order_id']}/status", params={"status": "Cancelled"})

@@ -19,7 +19,7 @@ ASSETS = sorted(
 
 
 async def test_the_figures_equal_those_of_todays_report(open_shop: OpenShop) -> None:
-    """Reports read rollups and the board adds up documents; both agree for all kinds of documents and hours."""
+    """Compare the report, from rollups, with the board, from documents, for all kinds of documents and hours."""
     clock = Clock()
     shop = await open_shop(clock=clock)
     clock.at("2026-03-13T23:59:59+05:30")
@@ -109,7 +109,7 @@ async def test_the_files_of_the_page_have_a_policy_and_an_etag(shop: Shop) -> No
 
 
 async def test_fifty_requests_are_computed_once(shop: Shop) -> None:
-    """Without new events, the day is added up once for any number of requests."""
+    """Check that the day is added up once for any number of requests without new events."""
     await shop.sale()
     hours, added_up = shop.state["hours"], 0
     today = hours.today

@@ -105,7 +105,7 @@ async def test_no_sale_is_missed_after_a_killed_server(open_shop: OpenShop, mong
 
 
 async def test_a_reset_reloads_the_board(open_shop: OpenShop, screen: Open) -> None:
-    """The missed events are no longer stored, so the server sends a reset, and the board reloads."""
+    """Send a reset, since the missed events are no longer stored, so that the board reloads."""
     shop = await open_shop(ring_capacity=4)
     board = await screen(shop)
     page = board.page

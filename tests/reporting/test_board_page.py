@@ -120,7 +120,7 @@ async def test_a_new_version_reloads_the_page(shop: Shop, screen: Open) -> None:
 
 
 async def test_all_other_sellers_are_summed_up_in_one_row(shop: Shop, screen: Open) -> None:
-    """The report names 200 of 250 sellers, and the page a few of these; one row has the sum of all others."""
+    """Check that one row has the sum of all sellers that the page does not name."""
     await shop.sale(items=[line(2_000)], sale_by="Asha")
     (order,) = await shop.database.orders.find({"store": shop.store}).to_list()
     others = [

@@ -155,7 +155,7 @@ async def test_the_board_stays_live_while_its_session_is_renewed(
 
 
 async def test_several_tabs_renew_one_after_another(guarded: Shop, context: BrowserContext, meera: Account) -> None:
-    """All pages refresh at their start. A refresh token that is used twice would end the session of all."""
+    """Refresh all pages at their start; a refresh token that is used twice would end the session of all."""
     boards = [await board_of(context, guarded) for _ in range(4)]
     await boards[0].sign_in(meera.login, PASSWORD)
     # The other tabs notice the sign-in.

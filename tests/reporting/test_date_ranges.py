@@ -55,7 +55,7 @@ def _newest_first(sold: list[tuple[date, str, str, float]]) -> list[float]:
 
 
 async def test_a_report_until_yesterday_does_not_change_during_sales(open_shop: OpenShop) -> None:
-    """The report subtracts today's row from that of the year; each sale writes both."""
+    """Check a report that subtracts today's row from that of the year, while each sale writes both."""
     clock = Clock()
     shop = await open_shop(clock=clock)
     clock.at("2026-11-27T12:00:00+05:30")

@@ -22,7 +22,7 @@ REPORTS = (
 
 @pytest.fixture
 async def march_sales(open_shop: OpenShop) -> tuple[Shop, Clock]:
-    """Sales and estimates over a month's end: 28 February, 1 March, 31 March and 1 April 2026."""
+    """Create sales and estimates around two ends of a month: 28 February, 1 March, 31 March and 1 April 2026."""
     clock = Clock()
     shop = await open_shop(clock=clock)
     clock.at("2026-02-28T23:59:59.999+05:30")

@@ -9,7 +9,7 @@ LISTS = 100
 
 
 async def test_sales_continue_during_a_hundred_concurrent_whole_lists(shop: Shop) -> None:
-    """Later sales are committed before the last list is complete; lists beyond the capacity are a 503."""
+    """Check that later sales are committed before the last list is complete; lists beyond the capacity are a 503."""
     lines = [line(name=f"{number} " + "x" * 200) for number in range(40)]
     await asyncio.gather(*(shop.sale(items=lines) for _ in range(60)))
     done: list[str] = []

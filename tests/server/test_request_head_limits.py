@@ -140,7 +140,7 @@ async def test_trailers_and_chunk_extensions_are_limited(shop: Shop, extra: byte
 async def test_a_connection_with_an_unread_large_body_is_closed_after_the_response(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The response ends the connection, not the deadline of the body."""
+    """Check that the response ends the connection, not the deadline of the body."""
     monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 3_600.0)
     head = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"

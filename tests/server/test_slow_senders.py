@@ -150,7 +150,7 @@ async def test_a_slow_body_within_the_deadline_is_accepted(shop: Shop) -> None:
 
 
 async def test_an_active_connection_outlives_the_deadline(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The deadline applies to a request, not to a connection."""
+    """Check that the deadline applies to a request, not to a connection."""
     monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 2.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     for _ in range(3):

@@ -96,7 +96,7 @@ async def test_a_store_in_use_by_a_background_command_is_not_closed(
 
 
 async def test_all_waiting_requests_get_an_open_store(shop: Shop, stores: Stores) -> None:
-    """Each gets an open store, though it may be closed and opened again in between."""
+    """Check that each gets an open store, though it may be closed and opened again in between."""
 
     async def use() -> None:
         state = await stores.state(beside(shop))
