@@ -152,7 +152,7 @@ async def test_a_rejection_states_its_reason_and_where_to_continue(
     viewer, device = await add_token_holder(shop, "viewer"), await add_token_holder(shop, "device")
     with pytest.raises(ListeningRefused, match="may not listen there"):
         await anext(Listener(shop.ws_url, token=(await add_token_holder(shop, "none")).token).events())
-    for holder, sentence in ((viewer, "sign-in has expired"), (device, "was revoked")):
+    for holder, sentence in ((viewer, "sign-in has expired"), (device, "unknown or revoked")):
         events = Listener(shop.ws_url, since="0", token=holder.token).events()
         await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=device.headers)
         await anext(events)

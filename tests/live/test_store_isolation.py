@@ -43,7 +43,7 @@ async def test_a_client_receives_events_of_its_own_store_only(
 ) -> None:
     """Connect to the server of its own store, and to that of another store."""
     holder = await add_token_holder(here, role, here.store)
-    seller, other_seller = (
+    seller, other = (
         await add_token_holder(here, CASHIER, here.store),
         await add_token_holder(there, CASHIER, there.store),
     )
@@ -62,7 +62,7 @@ async def test_a_client_receives_events_of_its_own_store_only(
             for socket in sockets:
                 await socket.send('{"type":"subscribe","since":0}' if speaks_v1 else "ping")
                 await _until(socket, "subscribed" if speaks_v1 else "pong")
-            await _sell(there, other_seller, NAME)
+            await _sell(there, other, NAME)
             order_id = await _sell(here, seller)
             for socket in sockets:
                 received = await _until(socket, order_id)
@@ -87,12 +87,12 @@ async def _sell(shop: Shop, seller: TokenHolder, name: str = "Ravi") -> str:
 @pytest.mark.parametrize("role", ROLES)
 async def test_an_event_stream_has_events_of_its_own_store_only(here: Shop, there: Shop, role: str) -> None:
     holder = await add_token_holder(here, role, here.store)
-    seller, other_seller = (
+    seller, other = (
         await add_token_holder(here, CASHIER, here.store),
         await add_token_holder(there, CASHIER, there.store),
     )
-    await _sell(there, other_seller, NAME)
-    theirs = (await there.http.get("/api/events", headers=other_seller.headers)).json()
+    await _sell(there, other, NAME)
+    theirs = (await there.http.get("/api/events", headers=other.headers)).json()
     place = f"{theirs['epoch']}.0"
     for server in (here, there):
         refused = await server.http.get("/api/events/stream", headers={**holder.headers, "X-Store": there.store})
