@@ -85,9 +85,9 @@ async def test_before_setup_only_the_setup_routes_answer(open_shop: OpenShop, da
     for path in ("/nothing", "/board", "/docs", "/openapi.json"):
         assert_problem(await shop.http.get(path), 503, "not_set_up")
     for address in (shop.ws_url, shop.ws_url + "?since=0"):
-        async with websockets.connect(address) as screen:
+        async with websockets.connect(address) as connection:
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await screen.recv()
+                await connection.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1013
 

@@ -83,11 +83,11 @@ def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_leader_notifies_its_follower(no_polling: None, pair: tuple[Shop, Shop]) -> None:
     for seller, other in (pair, pair[::-1]):
-        async with other.listen() as screen:
+        async with other.listen() as client:
             # The first may still come from the database, which a process watches until it follows the leader.
             for _ in range(3):
                 sale = await seller.sale()
-                assert sale["order_id"] in await asyncio.wait_for(screen.recv(), 20)
+                assert sale["order_id"] in await asyncio.wait_for(client.recv(), 20)
 
 
 async def test_a_follower_becomes_the_leader_when_the_leader_closes(shop: Shop, mongodb_url: str) -> None:
