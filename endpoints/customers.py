@@ -8,7 +8,7 @@ from starlette.responses import Response
 from endpoints.http.actor import actor_of
 from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, update_op
-from endpoints.http.requests import if_match_versions, incoming_request, read_json, read_query
+from endpoints.http.requests import if_match_versions, incoming, read_json, read_query
 from endpoints.http.responses import answer, page_headers
 from endpoints.transfer.cached_responses import cached_response
 from endpoints.transfer.json_streams import enclosed_list
@@ -67,13 +67,12 @@ class CustomerCreation(HTTPEndpoint):
     )
     async def post(self, request: TransferRequest) -> Response:
         body = await read_json(request)
-        incoming = incoming_request(request, body)
         draft = load_body(BODY, body)
         command = AddCustomer(
             new_id(CUSTOMERS, request.state.clock()),
             draft,
             normalize_phone(draft["phone"], request.state.region),
-            keys=creation_keys(incoming, draft),
+            keys=creation_keys(incoming(request, body), draft),
             actor=actor_of(request),
         )
         outcome = await commit(request, command)
@@ -86,7 +85,7 @@ class Customer(HTTPEndpoint):
         update_op(
             "Change a customer",
             ResponseSpec(content=ref("CustomerSaved"), description="The customer as they are now.", headers=("ETag",)),
-            description="Members that are left out keep their values. Sales to an earlier phone number still count for the customer.",
+            description="Omitted members keep their values. Sales to an earlier phone number still count.",
             body=CHANGE,
             examples=examples.CUSTOMER_CHANGES,
             errors=(CustomerExists,),
@@ -117,7 +116,7 @@ class Customer(HTTPEndpoint):
         command = RemoveCustomer(
             request.path_params["customer_id"],
             versions=if_match_versions(request),
-            keys=deletion_keys(incoming_request(request)),
+            keys=deletion_keys(incoming(request)),
             actor=actor_of(request),
         )
         return receipt(await commit(request, command), "Customer deleted successfully")

@@ -84,7 +84,7 @@ def restore(
       pos restore --discard
     """
     if discard and (check or file is not None):
-        raise typer.BadParameter("--discard goes alone, without --check and without a file. Nothing was done.")
+        raise typer.BadParameter("--discard cannot be combined with --check or a file. Nothing was done.")
     if discard:
         _discard(data)
     elif check:

@@ -118,7 +118,7 @@ def import_legacy(
 def _refuse_more(names: list[str]) -> None:
     """Raise BadParameter unless `--undo` or `--drop-backup` is the only option, since both delete for good."""
     if len(names) > 1:
-        raise typer.BadParameter(f"{names[0]} excludes {', '.join(names[1:])}. Nothing was done.")
+        raise typer.BadParameter(f"{names[0]} cannot be combined with {', '.join(names[1:])}. Nothing was done.")
 
 
 def _import(

@@ -21,22 +21,16 @@ _CLOCK_SECONDS, _CLOCK_WRONG_SECONDS = 2.0, 60.0
 _UNREACHABLE: Final = {
     "invalid": (
         "The address is not a MongoDB address",
-        "Write it as mongodb://host/, or for Atlas as mongodb+srv://user:password@host/ with a percent-encoded password.",
+        "Use mongodb://host/, or for Atlas mongodb+srv://user:password@host/ with a percent-encoded password.",
     ),
     "dns": ("The host is unknown", "Check the spelling of the host, and this machine's DNS."),
     "refused": ("The host refuses connections", "Start MongoDB; check host, port and net.bindIp."),
-    "auth": (
-        "The database rejects the user or the password",
-        "Check both (special characters as %40), and authSource.",
-    ),
+    "auth": ("It rejects the user or the password", "Check both (special characters as %40), and authSource."),
     "tls": (
         "The encrypted connection fails",
         "Check tls= in the address, the certificate's host and dates, tlsCAFile.",
     ),
-    "timeout": (
-        "The host does not answer",
-        "Check firewalls. On Atlas, allow this machine's address under Network Access.",
-    ),
+    "timeout": ("The host does not answer", "Check firewalls. On Atlas, allow this machine under Network Access."),
     "no_primary": ("No member is primary", "See rs.status(): a majority of the members has to run, connected."),
     "other": ("The database cannot be used", "See the error."),
 }
@@ -167,11 +161,11 @@ def _judge_key(secret_key: str, proof: str) -> Verdict:
 
 def _judge_import(step: str | None, late: list[str]) -> Verdict:
     if step not in (None, "done"):
-        return wrong("The import of its documents is incomplete.", "Run `pos import-legacy` again to complete it.")
+        return wrong("Its import is incomplete.", "Run `pos import-legacy` again to complete it.")
     if late:
         return wrong(
-            f"It has written what no list shows: {' '.join(late)}",
-            "Import it with `pos import-legacy`. If you have done that, the earlier backend still writes here: stop it.",
+            f"It has written documents that no list shows: {' '.join(late)}",
+            "Import it with `pos import-legacy`. If this persists, the earlier backend still writes here: stop it.",
         )
     return ok("Its documents are imported.")
 
@@ -202,7 +196,7 @@ def _judge_counters(counters: Mapping[str, Any] | None, highest: Mapping[str, An
         return ok("They agree with the documents.")
     return wrong(
         f"{'; '.join(problems)}.",
-        "Stop the service; `pos verify` lists the differences. If only a part of a backup was restored, restore all of it.",
+        "Stop the service; `pos verify` lists the differences. After a partial restore, restore the whole backup.",
     )
 
 

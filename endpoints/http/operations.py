@@ -29,17 +29,17 @@ from schemas.fields.shapes import ref
 from schemas.journal.idempotency import InvalidKey, KeyReused, RepeatedKey
 
 Json = dict[str, Any]
-Refusals = tuple[type[ShopError], ...]
+ErrorTypes = tuple[type[ShopError], ...]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _TAGGED: Final = ("ETag", "X-Stream-Position")
 _PAGED: Final = ("Link", "X-Next-Cursor")
 #: Errors of a body before its fields are validated.
-_BODY: Final[Refusals] = (MalformedBody, BodyTooLarge, InvalidBody)
+_BODY: Final[ErrorTypes] = (MalformedBody, BodyTooLarge, InvalidBody)
 #: During a restore, a store rejects lists, reports and changes.
-_AWAY: Final[Refusals] = (Unavailable, BeingRestored)
-_WRITING: Final[Refusals] = (OutcomeUnknown, *_AWAY)
+_AWAY: Final[ErrorTypes] = (Unavailable, BeingRestored)
+_WRITING: Final[ErrorTypes] = (OutcomeUnknown, *_AWAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class ResponseSpec:
     description: str
     headers: tuple[str, ...] = ()
     media: str = JSON
-    gives: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class Operation:
     optional: bool = False
     examples: Mapping[str, Json] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
-    refuses: Refusals = ()
+    errors: ErrorTypes = ()
     media: str = JSON
 
 
@@ -94,12 +94,12 @@ def operation(operation: Operation) -> Callable[[F], F]:
     return attach
 
 
-def simple_op(summary: str, shape: str, description: str = "", *, refuses: Refusals = ()) -> Operation:
+def simple_op(summary: str, shape: str, description: str = "", *, errors: ErrorTypes = ()) -> Operation:
     return Operation(
         summary=summary,
         description=description,
         responses={200: ResponseSpec(content=ref(shape), description="As it is now.")},
-        refuses=refuses,
+        errors=errors,
     )
 
 
@@ -114,18 +114,20 @@ def list_op(summary: str, shape: str, query: Schema) -> Operation:
             200: ResponseSpec(content=ref(shape), description="The list.", headers=(*_TAGGED, *_PAGED)),
             304: ResponseSpec(content=None, description="Nothing has changed.", headers=_TAGGED),
         },
-        refuses=(InvalidQuery, InvalidCursor, *_AWAY),
+        errors=(InvalidQuery, InvalidCursor, *_AWAY),
     )
 
 
-def page_op(summary: str, shape: str, query: Schema, description: str, refuses: Refusals = (Unavailable,)) -> Operation:
+def page_op(
+    summary: str, shape: str, query: Schema, description: str, errors: ErrorTypes = (Unavailable,)
+) -> Operation:
     """Return the operation of a list that is only read in pages."""
     return Operation(
         summary=summary,
         description=description,
         query=query,
         responses={200: ResponseSpec(content=ref(shape), description="A page.", headers=_PAGED)},
-        refuses=(InvalidQuery, InvalidCursor, *refuses),
+        errors=(InvalidQuery, InvalidCursor, *errors),
     )
 
 
@@ -150,7 +152,7 @@ def report_op(
             ),
             304: ResponseSpec(content=None, description="Nothing has changed.", headers=_TAGGED),
         },
-        refuses=(InvalidQuery, *((InvalidCursor,) if is_paged else ()), *_AWAY),
+        errors=(InvalidQuery, *((InvalidCursor,) if is_paged else ()), *_AWAY),
     )
 
 
@@ -159,7 +161,7 @@ def read_op(summary: str, shape: str) -> Operation:
     return Operation(
         summary=summary,
         responses={200: ResponseSpec(content=ref(shape), description="The document.", headers=("ETag",))},
-        refuses=(NotFound, Unavailable),
+        errors=(NotFound, Unavailable),
     )
 
 
@@ -169,11 +171,11 @@ def create_op(
     body: Schema,
     examples: Mapping[str, Json],
     *,
-    gives: tuple[str, ...],
+    ids: tuple[str, ...],
     status: int = 201,
     query: Schema | None = None,
     optional: bool = False,
-    refuses: Refusals = (TotalsMismatch, SumsFull),
+    errors: ErrorTypes = (TotalsMismatch, SumsFull),
 ) -> Operation:
     """Return the operation of an idempotent POST."""
     return Operation(
@@ -187,10 +189,10 @@ def create_op(
         headers=("Idempotency-Key",),
         responses={
             status: ResponseSpec(
-                content=ref(shape), description="Done, now or before.", headers=("Idempotent-Replayed",), gives=gives
+                content=ref(shape), description="Done, now or before.", headers=("Idempotent-Replayed",), ids=ids
             )
         },
-        refuses=(*_BODY, *refuses, RepeatedKey, InvalidKey, KeyReused, *_WRITING),
+        errors=(*_BODY, *errors, RepeatedKey, InvalidKey, KeyReused, *_WRITING),
     )
 
 
@@ -203,7 +205,7 @@ def update_op(
     body: Schema | None = None,
     optional: bool = False,
     examples: Mapping[str, Json] | None = None,
-    refuses: Refusals = (),
+    errors: ErrorTypes = (),
     is_keyed: bool = False,
 ) -> Operation:
     """Return the operation of a change of one document, with `If-Match`.
@@ -221,12 +223,12 @@ def update_op(
         examples=examples or {},
         headers=("If-Match", *(("Idempotency-Key",) if is_keyed else ())),
         responses={200: response},
-        refuses=(
+        errors=(
             NotFound,
             StaleVersion,
             *((InvalidQuery,) if query else ()),
             *(_BODY if body else ()),
-            *refuses,
+            *errors,
             *((RepeatedKey, InvalidKey, KeyReused) if is_keyed else ()),
             *_WRITING,
         ),
@@ -241,7 +243,7 @@ def sign_in_op(
     *,
     description: str = "",
     headers: tuple[str, ...] = (),
-    refuses: Refusals = (),
+    errors: ErrorTypes = (),
 ) -> Operation:
     return Operation(
         summary=summary,
@@ -250,7 +252,7 @@ def sign_in_op(
         examples=examples,
         headers=headers,
         responses={200: ResponseSpec(content=ref(shape), description="Signed in.")},
-        refuses=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable, *refuses),
+        errors=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable, *errors),
     )
 
 
@@ -261,12 +263,12 @@ def account_op(
     status: int = 200,
     body: Schema | None = None,
     examples: Mapping[str, Json] | None = None,
-    refuses: Refusals = (),
+    errors: ErrorTypes = (),
 ) -> Operation:
     return Operation(
         summary=summary,
         body=body,
         examples=examples or {},
         responses={status: response},
-        refuses=(*(_BODY if body else ()), *refuses, *_WRITING),
+        errors=(*(_BODY if body else ()), *errors, *_WRITING),
     )

@@ -128,7 +128,7 @@ def idempotency_key(request: Request[Any]) -> str | None:
     return keys[0] if keys else None
 
 
-def incoming_request(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType({})) -> IncomingRequest:
+def incoming(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType({})) -> IncomingRequest:
     """Return the properties that identify a repeated request; raise RepeatedKey or InvalidKey."""
     key = idempotency_key(request)
     header = None if key is None else check_key(key)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from endpoints.http.actor import actor_of
 from endpoints.http.multipart import MalformedForm, read_form
 from endpoints.http.operations import create_op, operation, page_op
-from endpoints.http.requests import incoming_request, read_json, read_query
+from endpoints.http.requests import incoming, read_json, read_query
 from endpoints.http.responses import answer, page_headers, replay_headers
 from endpoints.http.state import documents_of
 from endpoints.transfer.cached_responses import page_turn
@@ -90,11 +90,11 @@ class TextMessage(HTTPEndpoint):
     )
     async def post(self, request: TransferRequest) -> Response:
         content = await read_json(request)
-        incoming = incoming_request(request, content)._replace(path=TEXT_PATH)
+        origin = incoming(request, content)._replace(path=TEXT_PATH)
         body: dict[str, Any] = load_body(BODY, content)
         to = require_phone(body["phone_number"], request.state.region)
         message = text_message(body, to)
-        keys = message_keys(incoming, message.to, message.text, message.document_url)
+        keys = message_keys(origin, message.to, message.text, message.document_url)
         await count_message(request)
         attachment = await _find_attachment(request, message)
         outcome = await request.state.messages.send(message, attachment, keys, actor=actor_of(request))
@@ -122,7 +122,7 @@ class UploadedMessage(HTTPEndpoint):
         file = sha256(body["file"]).hexdigest()
         to = require_phone(body["phone_number"], request.state.region)
         text, base_url = compose_caption(body), require_public_address(request.state.document_base_url)
-        keys = message_keys(incoming_request(request, {**form, "file": file}), to, text, file)
+        keys = message_keys(incoming(request, {**form, "file": file}), to, text, file)
         await count_message(request)
         uploads, messages = request.state.uploads, request.state.messages
         async with uploads.stored(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
@@ -180,12 +180,11 @@ async def _find_attachment(request: TransferRequest, message: OutgoingMessage) -
 
 async def _send(request: TransferRequest, kind: str, document_id: str) -> Response:
     content = await read_json(request, optional=True)
-    incoming = incoming_request(request, content)
     body: dict[str, Any] = load_body(DOCUMENT, content)
     document = await documents_of(request.state, kind).get(document_id)
     number = body["phone_number"] if "phone_number" in body else document["customer_phone"]
     to = require_phone(number, request.state.region)
-    keys = message_keys(incoming, to, document["version"], body.get("message"), body["days"])
+    keys = message_keys(incoming(request, content), to, document["version"], body.get("message"), body["days"])
     await count_message(request)
     address = require_public_address(request.state.document_base_url)
     head, currency = await request.state.letterhead(), request.state.currency

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from endpoints.http.actor import actor_of
 from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, read_op, update_op
-from endpoints.http.requests import if_match_versions, incoming_request, read_json, read_query
+from endpoints.http.requests import if_match_versions, incoming, read_json, read_query
 from endpoints.http.responses import document_answer
 from endpoints.sales.lists import array
 from endpoints.sales.state import SalesRequest
@@ -44,13 +44,12 @@ class EstimateCreation(HTTPEndpoint):
     )
     async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request)
-        incoming = incoming_request(request, body)
         estimate = draft(load_body(BODY, body))
         command = CreateDocument(
             ESTIMATES,
             new_id(ESTIMATES, request.state.clock()),
             estimate,
-            keys=creation_keys(incoming, estimate),
+            keys=creation_keys(incoming(request, body), estimate),
             actor=actor_of(request),
         )
         outcome = await commit(request, command)
@@ -126,7 +125,7 @@ class Estimate(HTTPEndpoint):
             void["reason"] or None,
             void["by"] or None,
             versions=if_match_versions(request),
-            keys=deletion_keys(incoming_request(request), void),
+            keys=deletion_keys(incoming(request), void),
             actor=actor_of(request),
         )
         return receipt(await commit(request, command), "Estimate deleted successfully")
@@ -148,7 +147,6 @@ class EstimateConversion(HTTPEndpoint):
     )
     async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request, optional=True)
-        incoming = incoming_request(request, body)
         query = read_query(request, QUERY, skips_blank=True)
         payment = resolve_payment(body, load_body(CONVERSION, body), query)
         command = ConvertEstimate(
@@ -157,7 +155,7 @@ class EstimateConversion(HTTPEndpoint):
             payment.mode,
             payment.amount,
             payment.sale_by,
-            keys=conversion_keys(incoming, payment),
+            keys=conversion_keys(incoming(request, body), payment),
             actor=actor_of(request),
         )
         outcome = await commit(request, command)

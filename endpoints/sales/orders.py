@@ -10,7 +10,7 @@ from endpoints.http.actor import actor_of
 from endpoints.http.commits import commit, receipt
 from endpoints.http.errors import Forbidden
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, read_op, update_op
-from endpoints.http.requests import if_match_versions, incoming_request, read_json, read_query
+from endpoints.http.requests import if_match_versions, incoming, read_json, read_query
 from endpoints.http.responses import answer, document_answer
 from endpoints.sales.lists import groups, history
 from endpoints.sales.state import SalesRequest
@@ -50,13 +50,12 @@ class SaleCreation(HTTPEndpoint):
     )
     async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request)
-        incoming = incoming_request(request, body)
         sale = draft_sale(load_body(BODY, body))
         command = CreateDocument(
             ORDERS,
             new_id(ORDERS, request.state.clock()),
             sale,
-            keys=creation_keys(incoming, sale),
+            keys=creation_keys(incoming(request, body), sale),
             actor=actor_of(request),
         )
         outcome = await commit(request, command)
@@ -107,7 +106,7 @@ class Order(HTTPEndpoint):
     )
     async def delete(self, request: SalesRequest) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
-        keys = deletion_keys(incoming_request(request), void)
+        keys = deletion_keys(incoming(request), void)
         order_id = request.path_params["order_id"]
         # The order's estimate never changes, so it can be read before the transaction.
         order = await request.state.orders.get(order_id, include_voided=bool(keys))

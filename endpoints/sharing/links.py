@@ -8,7 +8,7 @@ from starlette.responses import Response
 from endpoints.http.actor import actor_of
 from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import Operation, ResponseSpec, operation, update_op
-from endpoints.http.requests import BodyTooLarge, MalformedBody, incoming_request, read_json
+from endpoints.http.requests import BodyTooLarge, MalformedBody, incoming, read_json
 from endpoints.http.responses import answer
 from endpoints.http.state import ShopRequest, documents_of
 from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
@@ -69,7 +69,7 @@ class Link(HTTPEndpoint):
     )
     async def delete(self, request: ShopRequest) -> Response:
         command = EndLink(
-            request.path_params["link_id"], keys=deletion_keys(incoming_request(request)), actor=actor_of(request)
+            request.path_params["link_id"], keys=deletion_keys(incoming(request)), actor=actor_of(request)
         )
         return receipt(await commit(request, command), "Link revoked successfully")
 

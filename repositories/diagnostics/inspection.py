@@ -25,12 +25,12 @@ from repositories.legacy.late_warnings import late_warnings
 from repositories.migrations.indexes import index_models
 from repositories.reporting.rollup_rows import row_range
 from schemas.core.collections import (
-    ADOPTION,
     COUNTERS,
     DOCUMENT_KINDS,
     ESTIMATES,
     EVENTS,
     FACTS,
+    IMPORTS,
     LEGACY_KINDS,
     ORDERS,
     TOTALS,
@@ -263,7 +263,7 @@ def newest(at: Inspection) -> datetime | None:
 
 def import_step(at: Inspection) -> str | None:
     """Return the step that the import of the earlier backend's documents has reached."""
-    state = at.database[ADOPTION].find_one({"_id": at.store})
+    state = at.database[IMPORTS].find_one({"_id": at.store})
     return state["step"] if state else None
 
 

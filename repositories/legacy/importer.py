@@ -33,7 +33,7 @@ from repositories.legacy.source import BACKUP_PREFIX, Source, convert_original, 
 from repositories.legacy.state import DROPPING, infer_state, locate_originals, new_state
 from repositories.legacy.writer import OVERTAKEN, OnProgress, Target, WritePermit, write
 from repositories.migrations.indexes import prepare_collections, refuse_restoring
-from schemas.core.collections import ADOPTION, COUNTERS, LEGACY_KINDS
+from schemas.core.collections import COUNTERS, IMPORTS, LEGACY_KINDS
 from schemas.core.documents import Document
 from schemas.core.number_ranges import format_ranges, missing_ranges
 from schemas.legacy.report import Report
@@ -75,7 +75,7 @@ class LegacyImport:
         :raises DatabaseRefused: it was from another database, or the store is being restored.
         """
         await refuse_restoring(self._database, self._target.store)
-        state: Document | None = await self._database[ADOPTION].find_one({"_id": self._target.store})
+        state: Document | None = await self._database[IMPORTS].find_one({"_id": self._target.store})
         if state is not None and (state["from"], state["in_place"]) != (self._source.name, self._in_place):
             raise DatabaseRefused(
                 f"The import into this store is from {state['from']!r}, not from {self._source.name!r}."
@@ -111,7 +111,7 @@ class LegacyImport:
         if state is not None and state.get("is_dropping"):
             raise DatabaseRefused(DROPPING)
         if state is not None and state.get("is_own"):
-            await self._database[ADOPTION].update_one({"_id": self._target.store}, {"$setOnInsert": state}, upsert=True)
+            await self._database[IMPORTS].update_one({"_id": self._target.store}, {"$setOnInsert": state}, upsert=True)
         await self._import_late()
 
     async def run(self) -> None:
@@ -138,7 +138,7 @@ class LegacyImport:
     async def _run_import(self, state: Document) -> None:
         run = secrets.token_hex(8)
         begun = {"_id": self._target.store, "step": "begun"}
-        if not (await self._database[ADOPTION].update_one(begun, {"$set": {"run": run}})).matched_count:
+        if not (await self._database[IMPORTS].update_one(begun, {"$set": {"run": run}})).matched_count:
             raise DatabaseRefused(OVERTAKEN)
         self._run = run
         await self._rename_originals(state["renamed"])
@@ -184,13 +184,13 @@ class LegacyImport:
         here = set(await self._database.list_collection_names()) if self._in_place else set()
         state = self._new_state([kind for kind in LEGACY_KINDS if kind in here])
         try:
-            await self._database[ADOPTION].insert_one(state)
+            await self._database[IMPORTS].insert_one(state)
         except DuplicateKeyError:
             raise DatabaseRefused(OVERTAKEN) from None
         try:
             await self._delete_counters()
         except DatabaseRefused:
-            await self._database[ADOPTION].delete_one({"_id": self._target.store})
+            await self._database[IMPORTS].delete_one({"_id": self._target.store})
             raise
         return state
 
@@ -226,7 +226,7 @@ class LegacyImport:
         """
         self._threads.raise_if_cancelled()
         mine = {"_id": self._target.store, "step": "begun", "run": self._run}
-        if self._run is not None and self._database.delegate[ADOPTION].find_one(mine, {"_id": 1}) is None:
+        if self._run is not None and self._database.delegate[IMPORTS].find_one(mine, {"_id": 1}) is None:
             raise DatabaseRefused(OVERTAKEN)
         self._on_progress(step, done, total)
 
@@ -295,7 +295,7 @@ class LegacyImport:
 
         async def commit(session: AsyncIOMotorClientSession) -> None:
             mine = {"_id": store, "step": "begun", "run": self._run}
-            if not (await self._database[ADOPTION].update_one(mine, {"$set": done}, session=session)).matched_count:
+            if not (await self._database[IMPORTS].update_one(mine, {"$set": done}, session=session)).matched_count:
                 raise DatabaseRefused(OVERTAKEN)
             await self._database[COUNTERS].insert_one(counters, session=session)
 

@@ -25,7 +25,7 @@ from repositories.legacy.source import LegacyDocument, Source, convert_original
 from repositories.legacy.writer import MAX_ORIGINAL_BYTES, Target, build_document, build_original
 from repositories.migrations.customer_backfill import counts_of
 from repositories.reporting.rollup_rows import row_id
-from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, LEGACY_KINDS, ORIGINALS, TOTALS
+from schemas.core.collections import COUNTERS, CUSTOMERS, IMPORTS, LEGACY_KINDS, ORIGINALS, TOTALS
 from schemas.core.documents import Document
 from schemas.core.number_ranges import format_ranges, parse_ranges, single_ranges, subtract_ranges
 from schemas.legacy.conversion import ConvertedDocument
@@ -174,11 +174,11 @@ def _write_plan(target: Target, counters: Document, plan: _Plan) -> None:
 
     def write(session: ClientSession) -> None:
         moved = database[COUNTERS].update_one(planned_by, {"$set": plan.counters}, session=session)
-        state = database[ADOPTION].find_one({"_id": store, "step": "done"}, session=session)
+        state = database[IMPORTS].find_one({"_id": store, "step": "done"}, session=session)
         if not moved.matched_count or state is None:
             raise DatabaseRefused(_MOVED)
         summary = merge_summary(state["summary"], plan.report)
-        database[ADOPTION].update_one({"_id": store}, {"$set": {"summary": summary}}, session=session)
+        database[IMPORTS].update_one({"_id": store}, {"$set": {"summary": summary}}, session=session)
         database[ORIGINALS].insert_many(plan.originals, session=session)
         deltas = RollupDeltas()
         for kind, documents in plan.documents.items():

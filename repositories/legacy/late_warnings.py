@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 
 from repositories.database.raw_originals import RAW_CODEC
 from repositories.legacy.late_documents import LATE_PREFIX, count_late, id_bytes, id_of
-from schemas.core.collections import ADOPTION, LEGACY_KINDS, ORIGINALS
+from schemas.core.collections import IMPORTS, LEGACY_KINDS, ORIGINALS
 from schemas.core.documents import Document
 
 _BATCH: Final = 1_000
@@ -29,7 +29,7 @@ def late_warnings(database: SyncDatabase[Any], store: str) -> list[str]:
         for kind in LEGACY_KINDS
         if (count := count_late(database, kind))
     ]
-    state = database[ADOPTION].find_one({"_id": store, "step": "done"})
+    state = database[IMPORTS].find_one({"_id": store, "step": "done"})
     if state is None:
         return found
     if state["in_place"]:

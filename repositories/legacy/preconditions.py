@@ -10,7 +10,7 @@ from repositories.legacy.late_documents import LATE_PREFIX
 from repositories.legacy.source import BACKUP_PREFIX
 from repositories.migrations.indexes import index_models
 from repositories.migrations.occupied_collections import refuse_occupied
-from schemas.core.collections import ADOPTION, COUNTERS, LEGACY_KINDS
+from schemas.core.collections import COUNTERS, IMPORTS, LEGACY_KINDS
 
 
 async def check_preconditions(database: Database, store: str, source: Any, *, in_place: bool) -> None:
@@ -47,7 +47,7 @@ async def check_preconditions(database: Database, store: str, source: Any, *, in
 
 async def refuse_wrong_store(database: Database, store: str) -> None:
     """Raise DatabaseRefused, which names the store, if the earlier backend's documents here belong to another store."""
-    other = await database[ADOPTION].find_one({"_id": {"$ne": store}, "in_place": True}, {"_id": 1})
+    other = await database[IMPORTS].find_one({"_id": {"$ne": store}, "in_place": True}, {"_id": 1})
     if other is not None:
         raise DatabaseRefused(
             f"What the earlier backend wrote into {database.name!r} belongs to store {other['_id']!r}: run this with "

@@ -21,7 +21,7 @@ from repositories.legacy.source import BACKUP_PREFIX, Source
 from repositories.legacy.state import DROPPING
 from repositories.messaging.uploads import legacy_files_filter
 from repositories.migrations.indexes import refuse_restoring
-from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, LEGACY_KINDS, ORIGINALS, TOTALS, UPLOADS
+from schemas.core.collections import COUNTERS, CUSTOMERS, IMPORTS, LEGACY_KINDS, ORIGINALS, TOTALS, UPLOADS
 from schemas.core.documents import Document
 
 _BUSY: Final = "Another `pos import-legacy` is running on this store: wait for it, and run this again."
@@ -40,7 +40,7 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     :returns: by collection, how many documents could not be moved back to the originals.
     :raises DatabaseRefused: the store has been changed since, a service runs on it, or it is being restored.
     """
-    state = await database[ADOPTION].find_one({"_id": store})
+    state = await database[IMPORTS].find_one({"_id": store})
     if state is None:
         raise DatabaseRefused(_NOT_IMPORTED.format(store=store))
     await refuse_restoring(database, store)
@@ -58,7 +58,7 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     await database[COUNTERS].delete_one({"_id": store, "head": 0})
     counters = await database[COUNTERS].find_one({"_id": store})
     if counters is not None:
-        await database[ADOPTION].update_one({"_id": store}, {"$set": {"step": "done"}})
+        await database[IMPORTS].update_one({"_id": store}, {"$set": {"step": "done"}})
         raise DatabaseRefused(
             f"{counters['head']:,} changes were made since the import, and would be lost: the store stays."
         )
@@ -71,7 +71,7 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     for name in (TOTALS, CUSTOMERS, ORIGINALS):
         await database[name].delete_many(store_filter(name, store))
     await database[UPLOADS].delete_many(legacy_files_filter(store))
-    await database[ADOPTION].delete_one({"_id": store})
+    await database[IMPORTS].delete_one({"_id": store})
     return staying
 
 
@@ -82,12 +82,12 @@ async def _begin_undoing(database: Database, state: Document) -> None:
     """
     store = state["_id"]
     unchanged = {"_id": store, "step": state["step"], "is_dropping": None}
-    if not (await database[ADOPTION].update_one(unchanged, {"$set": {"step": "undoing"}})).matched_count:
+    if not (await database[IMPORTS].update_one(unchanged, {"$set": {"step": "undoing"}})).matched_count:
         raise DatabaseRefused(DROPPING if state.get("is_dropping") else _BUSY)
     # Checked only now: from here on no command drops the backup.
     here = set(await database.list_collection_names())
     if state["step"] == "done" and any(BACKUP_PREFIX + kind not in here for kind in state["renamed"]):
-        await database[ADOPTION].update_one({"_id": store}, {"$set": {"step": "done"}})
+        await database[IMPORTS].update_one({"_id": store}, {"$set": {"step": "done"}})
         raise DatabaseRefused("The backup of the originals was dropped: there is nothing to go back to.")
 
 
@@ -123,11 +123,11 @@ def _swap_collections(database: SyncDatabase[Any], state: Document, kind: str) -
         if has_backup or (kind not in state["renamed"] and database[kind].find_one(store_filter(kind, state["_id"]))):
             aside = _unused_name(database, kind)
             mine = {"_id": state["_id"], "step": "undoing"}
-            if not database[ADOPTION].update_one(mine, {"$addToSet": {f"asides.{kind}": aside}}).matched_count:
+            if not database[IMPORTS].update_one(mine, {"$addToSet": {f"asides.{kind}": aside}}).matched_count:
                 raise DatabaseRefused(_BUSY)
             _rename(database, kind, aside)
         if not has_backup or _rename(database, BACKUP_PREFIX + kind, kind):
-            row = database[ADOPTION].find_one({"_id": state["_id"]}) or {}
+            row = database[IMPORTS].find_one({"_id": state["_id"]}) or {}
             return list(row.get("asides", {}).get(kind, ()))
     raise DatabaseRefused("The earlier backend keeps writing: stop it, and run `pos import-legacy --undo` again.")
 
@@ -165,7 +165,7 @@ async def drop_backup(database: Database, store: str) -> list[str]:
     :returns: the names of the dropped collections.
     :raises DatabaseRefused: there is no complete import, an original has no copy, or the store is being restored.
     """
-    state = await database[ADOPTION].find_one({"_id": store})
+    state = await database[IMPORTS].find_one({"_id": store})
     if state is None or state["step"] != "done":
         raise DatabaseRefused(_NOT_IMPORTED.format(store=store))
     await refuse_restoring(database, store)
@@ -175,19 +175,19 @@ async def drop_backup(database: Database, store: str) -> list[str]:
         kind: [prefix + kind for prefix in (BACKUP_PREFIX, LATE_PREFIX) if prefix + kind in here] for kind in kinds
     }
     # From here on no command moves documents to or from these collections.
-    begun = await database[ADOPTION].update_one({"_id": store, "step": "done"}, {"$set": {"is_dropping": True}})
+    begun = await database[IMPORTS].update_one({"_id": store, "step": "done"}, {"$set": {"is_dropping": True}})
     if not begun.matched_count:
         raise DatabaseRefused(_BUSY)
     try:
         for kind in names:
             await asyncio.to_thread(_refuse_uncopied, database.delegate, store, kind, Source(database.delegate, names))
     except DatabaseRefused:
-        await database[ADOPTION].update_one({"_id": store}, {"$unset": {"is_dropping": ""}})
+        await database[IMPORTS].update_one({"_id": store}, {"$unset": {"is_dropping": ""}})
         raise
     dropped = [name for kind in reversed(LEGACY_KINDS) for name in names.get(kind, ())]
     for name in dropped:
         await database[name].drop()
-    await database[ADOPTION].update_one({"_id": store}, {"$unset": {"is_dropping": ""}})
+    await database[IMPORTS].update_one({"_id": store}, {"$unset": {"is_dropping": ""}})
     return dropped
 
 

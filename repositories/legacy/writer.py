@@ -18,7 +18,7 @@ from repositories.legacy.late_documents import id_bytes
 from repositories.legacy.reconciliation import ReconciliationTable, ResolvedDocument
 from repositories.legacy.source import LegacyDocument, Source, convert_original
 from repositories.reporting.rollup_rows import row_id
-from schemas.core.collections import ADOPTION, CUSTOMERS, ESTIMATES, LEGACY_KINDS, ORIGINALS, TOTALS
+from schemas.core.collections import CUSTOMERS, ESTIMATES, IMPORTS, LEGACY_KINDS, ORIGINALS, TOTALS
 from schemas.core.documents import Document
 from schemas.customers import PHONE_FIELD
 from schemas.legacy.conversion import ConvertedDocument
@@ -63,7 +63,7 @@ class WritePermit:
         """
 
         def permitted(session: ClientSession) -> None:
-            touched = self.database[ADOPTION].update_one(self._mine, {"$inc": {"writes": 1}}, session=session)
+            touched = self.database[IMPORTS].update_one(self._mine, {"$inc": {"writes": 1}}, session=session)
             if not touched.matched_count:
                 raise DatabaseRefused(OVERTAKEN)
             work(session)

@@ -21,7 +21,6 @@ from repositories.event_log.retention import RETENTION, record_expiry
 from repositories.migrations.occupied_collections import refuse_occupied
 from repositories.migrations.yearly_rollups import add_yearly_rollups
 from schemas.core.collections import (
-    ADOPTION,
     ATTEMPTS,
     COUNTERS,
     CREDENTIALS,
@@ -30,6 +29,7 @@ from schemas.core.collections import (
     ESTIMATES,
     EVENTS,
     FACTS,
+    IMPORTS,
     LEGACY_KINDS,
     LINKS,
     MESSAGES,
@@ -204,7 +204,7 @@ async def refuse_restoring(database: Database, store: str) -> None:
 async def refuse_unimported(database: Database, store: str) -> None:
     """Raise DatabaseRefused for a database of the earlier backend, a store whose import is incomplete, and a new store
     in a database where another program uses our collection names."""
-    legacy_import = await database[ADOPTION].find_one({"_id": store}, {"step": 1})
+    legacy_import = await database[IMPORTS].find_one({"_id": store}, {"step": 1})
     if legacy_import is not None and legacy_import["step"] != "done":
         raise DatabaseRefused(
             f"Store {store!r} has an incomplete import from the earlier backend: run `pos import-legacy` again."

@@ -80,7 +80,7 @@ REGISTRY: Final = {
     TOTALS: Collection(id_members=frozenset({"span", "period", "staff", "mode"}), store_in=("_id.store",)),
     ORIGINALS: Collection(id_members=frozenset({"kind", "id"}), store_in=("_id.store", "store")),
     COUNTERS: Collection(store_in=("_id",), required=("head",)),
-    ADOPTION: Collection(store_in=("_id",), required=("step",), is_archived=False),
+    IMPORTS: Collection(store_in=("_id",), required=("step",), is_archived=False),
     ATTEMPTS: Collection(store_in=(), required=("expires_at",), is_archived=False),
     CREDENTIALS: Collection(store_in=(), required=("owner",), is_archived=False),
     FACTS: Collection(store_in=(), is_archived=False),

@@ -145,7 +145,7 @@ async def test_discard_cannot_be_combined_with_other_options(
     await Restore(target, shop.store).begin(datetime.now(UTC), 90)
     refused = pos("restore", "--discard", *(("--check",) if with_check else (file,)), database=target.name)
     assert refused.returncode == 2
-    assert "--discard goes alone" in refused.stderr
+    assert "--discard cannot be combined" in refused.stderr
     assert "restoring" in (await target.counters.find_one({"_id": shop.store}) or {})
 
 

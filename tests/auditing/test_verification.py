@@ -110,12 +110,12 @@ async def test_a_user_that_differs_from_the_events_is_found(tampered: Shop, chan
 
 async def test_an_inserted_user_is_found(tampered: Shop) -> None:
     user = (await add_user(tampered)).answer
-    inserted = {**user, "_id": "USER-STRANGER", "login": "stranger", "role": "owner"}
+    inserted = {**user, "_id": "USER-INSERTED", "login": "inserted", "role": "owner"}
     await tampered.database.users.insert_one(inserted)
     try:
-        assert "of the newest change of USER-STRANGER in users" in await differences(tampered)
+        assert "of the newest change of USER-INSERTED in users" in await differences(tampered)
     finally:
-        await tampered.database.users.delete_one({"_id": "USER-STRANGER"})
+        await tampered.database.users.delete_one({"_id": "USER-INSERTED"})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from repositories.journal import transaction
+from repositories.journal import command, transaction
 from repositories.journal.unit_of_work import UnitOfWork
 from repositories.migrations.indexes import index_models
 from repositories.sales import commands
@@ -100,7 +100,7 @@ async def no_conversion_check(_: Shop, patch: Patch) -> None:
 
 
 async def no_version_check(_: Shop, patch: Patch) -> None:
-    patch.setattr(commands, "check_version", lambda *_: None)
+    patch.setattr(command, "check_version", lambda *_: None)
 
 
 async def no_void(_: Shop, patch: Patch) -> None:

@@ -129,7 +129,7 @@ async def test_undo_deletes_imported_pdf_files_and_no_later_uploads(
     shop_of_old.uploads.insert_one(own)
     assert (await asyncio.to_thread(import_legacy, "--undo")).exit_code == 0
     assert [each["_id"] for each in shop_of_old.uploads.find({})] == ["uploaded"]
-    assert "goes alone" in (await asyncio.to_thread(import_legacy, "--undo", "--static", str(folder))).stderr
+    assert "cannot be combined" in (await asyncio.to_thread(import_legacy, "--undo", "--static", str(folder))).stderr
 
 
 async def test_pdf_files_can_be_imported_again_after_a_restore(
