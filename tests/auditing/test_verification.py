@@ -113,7 +113,7 @@ async def test_an_inserted_user_is_found(tampered: Shop) -> None:
     inserted = {**user, "_id": "USER-INSERTED", "login": "inserted", "role": "owner"}
     await tampered.database.users.insert_one(inserted)
     try:
-        assert "of the newest change of USER-INSERTED in users" in await differences(tampered)
+        assert "the newest change of USER-INSERTED in users" in await differences(tampered)
     finally:
         await tampered.database.users.delete_one({"_id": "USER-INSERTED"})
 
