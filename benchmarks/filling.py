@@ -15,10 +15,9 @@ from repositories.journal.transaction import GroupTransaction
 from repositories.migrations.indexes import prepare
 from repositories.sales.commands import CreateDocument
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.documents import Document
 from schemas.core.public_ids import new_id
 from schemas.sales.bodies import SaleBody
-from schemas.sales.documents import draft, draft_sale
+from schemas.sales.documents import SaleDraft, draft, draft_sale
 
 ZONE = ZoneInfo("Asia/Kolkata")
 YEARS = 10
@@ -61,12 +60,12 @@ async def fill_estimates(url: str, database: str, store: str, count: int) -> Seq
     return ids
 
 
-def _draft(chance: random.Random) -> Document:
+def _draft(chance: random.Random) -> SaleDraft:
     name = f"{chance.choice(_FIRST)} {chance.choice(_LAST)}"
     phone = f"98{chance.randrange(10**8):08}"
     body = {**SALE, "customer_name": name, "customer_phone": phone, "sale_by": chance.choice(_STAFF)}
     return draft_sale(SaleBody().load({**body, "payment_mode": chance.choice(_MODES)}))
 
 
-def _sale(written: Document, moment: datetime) -> CreateDocument:
+def _sale(written: SaleDraft, moment: datetime) -> CreateDocument:
     return CreateDocument(ORDERS, new_id(ORDERS, moment), written)

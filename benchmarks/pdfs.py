@@ -71,7 +71,7 @@ async def _times(
     return times, len(content)
 
 
-def _order(script: str, lines: int, number: int) -> dict[str, Any]:
+def _order(script: str, lines: int, number: int) -> Any:
     at = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
     item = {"price": 123_456, "quantity": 1_500, "discount": 12_500_000, "total": 162_036}
     total = lines * item["total"]

@@ -13,9 +13,9 @@ from endpoints.http.state import ShopRequest
 from endpoints.transfer.concurrency_limits import owner_of
 from repositories.database.deadlines import paused
 from repositories.database.errors import NotFound, Unavailable
-from schemas.core.documents import Document
 from schemas.core.errors import InvalidQuery
 from schemas.printing.sheet import file_name
+from schemas.sales.documents import SalesDocument
 from schemas.sharing import PaperQuery
 from services.printing.worker_pool import PdfUnavailable
 
@@ -63,7 +63,7 @@ class OrderPdf(HTTPEndpoint):
         return await pdf_response(request, order)
 
 
-async def pdf_response(request: ShopRequest, document: Document, **options: Any) -> Response:
+async def pdf_response(request: ShopRequest, document: SalesDocument, **options: Any) -> Response:
     """Return the PDF of a document, or 304 without rendering if the client has it already.
 
     :raises InvalidQuery: the paper size is unknown.

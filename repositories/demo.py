@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -45,7 +45,7 @@ class TimedCommand(Command):
     def reads(self) -> Reads:
         return self.command.reads
 
-    def apply(self, work: UnitOfWork) -> Document:
+    def apply(self, work: UnitOfWork) -> Mapping[str, Any]:
         work.now = self.moment
         return self.command.apply(work)
 

@@ -7,36 +7,65 @@ A document without that field is older than customers, and counts for none until
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Any, Final, NotRequired, Self, TypedDict, cast
 from zoneinfo import ZoneInfo
 
 from schemas.core import money
 from schemas.core.calendar import shop_time
-from schemas.core.collections import CUSTOMERS, ESTIMATES, REGISTRY
-from schemas.core.documents import Document
+from schemas.core.collections import CUSTOMERS, REGISTRY
+from schemas.core.documents import Signed, select
 from schemas.core.pagination import Cursor
 from schemas.fields.body import Body
 from schemas.fields.inputs import Text
 from schemas.fields.queries import PageQuery
 from schemas.sales import statuses
-
-PHONE_FIELD: Final = "phone_e164"
-#: estimates, orders: counts; sold, paid: minor units, of the orders that count as revenue.
-ZERO_SUMS: Final[Mapping[str, int]] = {"estimates": 0, "orders": 0, "sold": 0, "paid": 0}
+from schemas.sales.documents import SalesDocument, Searchable
 
 
-def contribution(kind: str, document: Mapping[str, Any] | None) -> tuple[str, Mapping[str, int]] | None:
+class CustomerSums(TypedDict):
+    estimates: int
+    orders: int
+    sold: int  # minor units, of the orders that count as revenue, as `paid`
+    paid: int
+
+
+ZERO_SUMS: Final[CustomerSums] = {"estimates": 0, "orders": 0, "sold": 0, "paid": 0}
+
+
+class CustomerFields(TypedDict):
+    """The fields of a customer that a body determines."""
+
+    name: str
+    phone: str
+    email: str
+    address: str
+    notes: str
+
+
+class Customer(CustomerFields, Searchable, Signed):
+    numbers: NotRequired[list[str]]  # all phone numbers of the customer; absent without any
+    sums: CustomerSums
+    last_visit: datetime
+
+
+def add_sums(sums: Mapping[str, Any], added: Mapping[str, int]) -> CustomerSums:
+    """Return the sums of a customer with what a document adds."""
+    return cast("CustomerSums", {name: amount + added.get(name, 0) for name, amount in sums.items()})
+
+
+def contribution(document: SalesDocument | None) -> tuple[str, Mapping[str, int]] | None:
     """Return the phone number of a document, and what it adds to the customer's sums (members of `ZERO_SUMS`).
 
     :returns: None for a document that counts for no customer, such as a cancelled or refunded order.
     """
-    if document is None or document["voided_at"] is not None or not document.get(PHONE_FIELD):
+    number = None if document is None or document["voided_at"] is not None else document.get("phone_e164")
+    if document is None or not number:
         return None
-    if kind == ESTIMATES:
-        return document[PHONE_FIELD], {"estimates": 1}
+    if "amount_paid" not in document:
+        return number, {"estimates": 1}
     if document["status"] not in statuses.REVENUE_STATUSES:
         return None
-    return document[PHONE_FIELD], {"orders": 1, "sold": document["total"], "paid": document["amount_paid"]}
+    return number, {"orders": 1, "sold": document["total"], "paid": document["amount_paid"]}
 
 
 class CustomerBody(Body):
@@ -57,13 +86,13 @@ class CustomerChange(Body):
     notes = Text(blank=True, lines=True)
 
 
-def serialize_customer(customer: Document, zone: ZoneInfo) -> Document:
+def serialize_customer(customer: Customer, zone: ZoneInfo) -> dict[str, Any]:
     """Return a customer as the app reads it: no member is null, amounts are floats."""
-    sums = {**ZERO_SUMS, **customer.get("sums", {})}
+    sums: CustomerSums = {**ZERO_SUMS, **customer.get("sums", ZERO_SUMS)}
     return {
         "id": customer["_id"],
         "customer_id": customer["_id"],
-        **{name: customer[name] for name in ("name", "phone", "email", "address", "notes")},
+        **select(customer, CustomerFields.__annotations__),
         "created_at": shop_time(customer["created_at"], zone),
         "last_visit": shop_time(customer["last_visit"], zone),
         "total_orders": sums["orders"],
@@ -82,7 +111,7 @@ class CustomerCursor(Cursor):
     id: str
 
     @classmethod
-    def of(cls, customer: Mapping[str, Any]) -> Self:
+    def of(cls, customer: Customer) -> Self:
         return cls(round(customer["last_visit"].timestamp() * 1000), customer["_id"])
 
     @property

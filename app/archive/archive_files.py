@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from app import SERVICE, __version__
 from app.config.settings import Settings
@@ -18,6 +18,7 @@ from repositories.database.client import Database
 from schemas.archive.format import ArchiveReader, ArchiveWriter, Manifest, assign_store
 from schemas.core.collections import ARCHIVED, COUNTERS, DOCUMENT_KINDS, MESSAGES
 from schemas.core.documents import Document
+from schemas.messaging.documents import Message
 from schemas.messaging.messages import restored_message
 
 _GZIP: Final = b"\x1f\x8b"
@@ -129,10 +130,10 @@ def _brought(reader: ArchiveReader, collection: str, document: Document, store: 
     if collection in DOCUMENT_KINDS and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
         raise reader.refused("the document in it has no number of 1 or more")
     try:
-        document = restored_message(document) if collection == MESSAGES else document
+        whole: Any = restored_message(cast("Message", document)) if collection == MESSAGES else document
     except (LookupError, TypeError):
         raise reader.refused("the message in it is not complete") from None
-    return assign_store(collection, document, store, reader.manifest.store)
+    return assign_store(collection, whole, store, reader.manifest.store)
 
 
 def _batches(reader: ArchiveReader) -> Iterator[tuple[str, list[Document]]]:

@@ -11,7 +11,7 @@ from app.config.settings import Settings
 from app.console.terminal import console
 from repositories.accounts.credentials import KEY
 from schemas.accounts.accounts import DeviceBody
-from schemas.core.documents import Document
+from schemas.accounts.documents import Device as StoredDevice
 from schemas.core.principals import SERVICE_ACTOR, role_of_device
 from schemas.fields.validation import load_body
 
@@ -38,7 +38,7 @@ def add(
       pos device add "Tablet of the north store" --store north
     """
 
-    async def work(accounts: Accounts, settings: Settings) -> tuple[Document, str]:
+    async def work(accounts: Accounts, settings: Settings) -> tuple[StoredDevice, str]:
         body = load_body(DeviceBody(), {"name": name, "role": role})
         where = belonging(store, everywhere, settings)
         made = await accounts.devices.add(body["name"], where, SERVICE_ACTOR, body["role"])
@@ -53,7 +53,7 @@ def add(
 def list_(data: Data = None) -> None:
     """List the devices of all stores, without their keys."""
 
-    async def work(accounts: Accounts, _: Settings) -> list[Document]:
+    async def work(accounts: Accounts, _: Settings) -> list[StoredDevice]:
         return await accounts.devices.all(None)
 
     rows = [(d["_id"], d["name"], role_of_device(d), d["belongs_to"] or "all") for d in administer(data, work)]

@@ -16,8 +16,8 @@ from repositories.database.errors import NoSuchStore
 from repositories.journal.journal import Journal
 from repositories.messaging.messages import MessageRepository
 from repositories.shop.stores import store_exists
-from schemas.core.documents import Document
 from schemas.core.principals import SERVICE_ACTOR
+from schemas.messaging.documents import Message
 from schemas.messaging.requests import MessageListing
 from schemas.messaging.states import FAILED, QUEUED, SENDING, STATES, UNKNOWN
 
@@ -48,7 +48,7 @@ def list_(
     if state is not None and state not in STATES:
         raise typer.BadParameter(f"--state must be one of {', '.join(STATES)}.")
 
-    async def work(messages: MessageRepository) -> list[Document]:
+    async def work(messages: MessageRepository) -> list[Message]:
         page = await messages.page(MessageListing(_MOST_SHOWN, states=_NOTABLE if state is None else (state,)))
         return page.items
 
@@ -102,7 +102,7 @@ async def _on_messages(
         await journal.close()
 
 
-def _row(message: Document) -> tuple[str, ...]:
+def _row(message: Message) -> tuple[str, ...]:
     due = f"{message['due_at']:%Y-%m-%d %H:%M:%S}" if message["state"] == QUEUED else ""
     error = "" if message["error"] is None else f"{message['error']['code']}: {message['error']['reason']}"
     return (message["_id"], message["state"], str(message["tries"]), due, error, message["document_id"] or "")

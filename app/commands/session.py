@@ -1,5 +1,6 @@
 """`pos session`: list and revoke the sessions of users and devices."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from app.commands.database import Data
 from app.composition.accounts import Accounts
 from app.config.settings import Settings
 from app.console.terminal import console
-from schemas.core.documents import Document
+from schemas.accounts.documents import Session
 
 session = typer.Typer(name="session", help="List and revoke the sessions of users and devices.", no_args_is_help=True)
 
@@ -29,11 +30,11 @@ def list_(username: OfUser = None, device: OfDevice = None, data: Data = None) -
       pos session list --user ravi
     """
 
-    async def work(accounts: Accounts, _: Settings) -> list[Document]:
+    async def work(accounts: Accounts, _: Settings) -> list[Session]:
         return await accounts.sessions.all(await _owner(accounts, username, device))
 
     rows = [
-        (each["family"], each["kind"], each["owner"], each["device"] or "", _time(each, "created_at"), _until(each))
+        (each["family"], each["kind"], each["owner"], each["device"] or "", _time(each["created_at"]), _until(each))
         for each in administer(data, work)
     ]
     show(("family", "kind", "of", "at", "since", "ends"), rows)
@@ -76,9 +77,9 @@ async def _owner(accounts: Accounts, username: str | None, device: str | None) -
     return device
 
 
-def _time(row: Document, name: str) -> str:
-    return f"{row[name]:%Y-%m-%d %H:%M} UTC"
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _until(row: Document) -> str:
-    return "until revoked" if row["expires_at"] is None else _time(row, "expires_at")
+def _until(row: Session) -> str:
+    return "until revoked" if row["expires_at"] is None else _time(row["expires_at"])

@@ -11,7 +11,7 @@ from app.composition.accounts import Accounts
 from app.config.settings import Settings
 from app.console.terminal import console
 from schemas.accounts.accounts import UserBody
-from schemas.core.documents import Document
+from schemas.accounts.documents import AccountFields, User, UserChanges, UserFields
 from schemas.core.principals import FIRST_OWNER_ID, SERVICE_ACTOR
 from schemas.fields.validation import load_body
 from schemas.text.folding import ascii_digits, name_key
@@ -49,16 +49,17 @@ def add(
     An owner of one store among several:
       pos user add meena --role owner --store north
     """
-    secrets = _secrets(password=not no_password, pin=with_pin or no_password, from_stdin=from_stdin)
+    password, pin = _secrets(password=not no_password, pin=with_pin or no_password, from_stdin=from_stdin)
 
-    async def work(accounts: Accounts, settings: Settings) -> tuple[Document, bool]:
+    async def work(accounts: Accounts, settings: Settings) -> tuple[User, bool]:
         claims = role == Role.OWNER and not await accounts.users.is_set_up()
         if claims and store is not None:
             raise typer.BadParameter("The first owner belongs to all stores: leave --store out.")
         body: dict[str, Any] = load_body(UserBody(), {"username": username, "name": name or username, "role": role})
-        draft = {"login": body["username"], "name": body["name"], "role": body["role"]}
-        draft["belongs_to"] = None if claims else belonging(store, everywhere, settings)
-        return await accounts.users.add({**draft, **secrets}, SERVICE_ACTOR, FIRST_OWNER_ID if claims else None), claims
+        where = None if claims else belonging(store, everywhere, settings)
+        account: AccountFields = {"name": body["name"], "role": body["role"], "belongs_to": where}
+        draft: UserFields = {**account, "login": body["username"], "password": password, "pin": pin}
+        return await accounts.users.add(draft, SERVICE_ACTOR, FIRST_OWNER_ID if claims else None), claims
 
     made, claims = administer(data, work)
     where = "all stores" if made["belongs_to"] is None else f"store {made['belongs_to']}"
@@ -71,7 +72,7 @@ def add(
 def list_(data: Data = None) -> None:
     """List the users of all stores."""
 
-    async def work(accounts: Accounts, _: Settings) -> list[Document]:
+    async def work(accounts: Accounts, _: Settings) -> list[User]:
         return await accounts.users.all(None)
 
     rows = [
@@ -119,8 +120,8 @@ def password(
       pos user password ravi --pin
       pass shop/ravi | pos user password ravi --password-stdin
     """
-    secrets = _secrets(password=not pin, pin=pin, from_stdin=from_stdin)
-    changes = {"pin": secrets["pin"]} if pin else {"password": secrets["password"]}
+    new_password, new_pin = _secrets(password=not pin, pin=pin, from_stdin=from_stdin)
+    changes: UserChanges = {"pin": new_pin} if pin else {"password": new_password}
 
     async def work(accounts: Accounts, _: Settings) -> None:
         await accounts.users.change(await accounts.users.find_by_login(name_key(username)), changes, SERVICE_ACTOR)
@@ -129,12 +130,12 @@ def password(
     console.print(f"{username} has a new {'PIN' if pin else 'password'}.", markup=False)
 
 
-def _secrets(*, password: bool, pin: bool, from_stdin: bool) -> dict[str, str | None]:
+def _secrets(*, password: bool, pin: bool, from_stdin: bool) -> tuple[str | None, str | None]:
     """Ask for the password and the PIN without echo, or read them from the standard input."""
-    return {
-        "password": _secret("Password", from_stdin) if password else None,
-        "pin": ascii_digits(_secret("PIN, six digits", from_stdin)) if pin else None,
-    }
+    return (
+        _secret("Password", from_stdin) if password else None,
+        ascii_digits(_secret("PIN, six digits", from_stdin)) if pin else None,
+    )
 
 
 def _secret(prompt: str, from_stdin: bool) -> str:
@@ -143,5 +144,5 @@ def _secret(prompt: str, from_stdin: bool) -> str:
     return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
 
 
-def _signs_in_with(account: Document) -> str:
+def _signs_in_with(account: User) -> str:
     return ", ".join(name for name in ("password", "pin") if account.get(name) is not None) or "nothing"

@@ -38,6 +38,7 @@ from schemas.core.calendar import Clock
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.journal.events import Event
 from schemas.printing.letterhead import Letterhead
+from schemas.sales.documents import Estimate, Order
 from schemas.shop.settings import ShopSettings
 from schemas.text.phones import currency_region
 
@@ -80,8 +81,8 @@ class StoreState(TypedDict):
     store: str
     journal: SharedJournal
     earlier_keys: EarlierKeys
-    estimates: Documents
-    orders: Documents
+    estimates: Documents[Estimate]
+    orders: Documents[Order]
     history: History
     reports: ReportRepository
     links: LinkRepository
@@ -117,7 +118,7 @@ class Store:
         self.used_at = time.monotonic()
         fresh = ShopSettings.fresh(SERVICE, around.settings.public_base_url)
         self._settings = ShopSettingsRepository(database, name, self.journal, fresh)
-        estimates, orders = Documents(database, name, ESTIMATES), Documents(database, name, ORDERS)
+        estimates, orders = Documents[Estimate](database, name, ESTIMATES), Documents[Order](database, name, ORDERS)
         self._earlier_keys = EarlierKeys(database, name)
         self.state: StoreState = {
             "store": name,

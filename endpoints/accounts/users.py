@@ -1,5 +1,6 @@
 """`/api/users` and `/api/devices`. An owner of one store manages only the users and devices of that store."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
@@ -17,6 +18,8 @@ from repositories.accounts.last_owner import LastOwner
 from repositories.accounts.password_hashing import NoSecretKey
 from repositories.database.errors import NotFound, TooManyRequests, Unavailable
 from schemas.accounts.accounts import DeviceBody, UserBody, UserChange
+from schemas.accounts.documents import User as StoredUser
+from schemas.accounts.documents import UserChanges, UserFields
 from schemas.core.errors import InvalidBody
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
@@ -47,7 +50,7 @@ class UserList(HTTPEndpoint):
         body: dict[str, Any] = load_body(USER, await read_json(request))
         if body.get("password") is None and body.get("pin") is None:
             raise InvalidBody("password: is missing.", [{"pointer": "/password", "detail": "is missing"}])
-        draft = {
+        draft: UserFields = {
             "login": body["username"],
             "name": body["name"],
             "role": body["role"],
@@ -76,7 +79,7 @@ class User(HTTPEndpoint):
         )
     )
     async def put(self, request: ShopRequest) -> Response:
-        changes: dict[str, Any] = load_body(CHANGE, await read_json(request))
+        changes: UserChanges = load_body(CHANGE, await read_json(request))
         if "belongs_to" in changes:
             _store_of(request, changes)
         user = await request.state.users.change(await _user(request), changes, actor_of(request))
@@ -136,11 +139,11 @@ class Device(HTTPEndpoint):
         return answer({"success": True, "message": "Device removed"})
 
 
-async def _user(request: ShopRequest) -> dict[str, Any]:
+async def _user(request: ShopRequest) -> StoredUser:
     return await request.state.users.get(request.path_params["user_id"], request.state.principal.store)
 
 
-def _store_of(request: ShopRequest, body: dict[str, Any]) -> str | None:
+def _store_of(request: ShopRequest, body: Mapping[str, Any]) -> str | None:
     """Return the store of a new user or device; by default that of the request.
 
     :raises Forbidden: the owner belongs to another store.

@@ -44,6 +44,7 @@ from schemas.core.principals import Principal
 from schemas.journal.events import Event
 from schemas.messaging.whatsapp_webhook import WebhookKeys
 from schemas.printing.letterhead import Letterhead
+from schemas.sales.documents import Estimate, Order
 from schemas.sales.serializers import Serializers
 from services.messaging.dispatcher import OutboxDispatcher
 from services.printing.renderer import PdfRenderer
@@ -148,8 +149,8 @@ class ShopState(State):
     event_log: EventLog
     journal: SharedJournal
     earlier_keys: EarlierKeys
-    estimates: Documents
-    orders: Documents
+    estimates: Documents[Estimate]
+    orders: Documents[Order]
     history: History
     reports: ReportRepository
     hours: HourRepository
@@ -166,6 +167,6 @@ ShopRequest = Request[ShopState]
 AnyState = TypeVar("AnyState", bound=ShopState)
 
 
-def documents_of(state: ShopState, kind: str) -> Documents:
+def documents_of(state: ShopState, kind: str) -> Documents[Any]:
     """Return the repository of a kind: estimates or orders."""
     return state.estimates if kind == ESTIMATES else state.orders

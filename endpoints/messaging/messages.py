@@ -23,7 +23,8 @@ from schemas.fields.validation import load_body
 from schemas.journal.idempotency import message_keys
 from schemas.messaging.composition import compose_caption, document_message, require_phone, text_message
 from schemas.messaging.delivery import OutgoingMessage
-from schemas.messaging.messages import NO_ATTACHMENT, Attachment, serialize_message
+from schemas.messaging.documents import Attachment
+from schemas.messaging.messages import NO_ATTACHMENT, serialize_message
 from schemas.messaging.requests import (
     DocumentMessageBody,
     MessageBody,
@@ -127,7 +128,8 @@ class UploadedMessage(HTTPEndpoint):
         uploads, messages = request.state.uploads, request.state.messages
         async with uploads.stored(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
             message = OutgoingMessage(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
-            outcome: Outcome = await messages.send(message, Attachment(until=kept.until), keys, actor=actor_of(request))
+            attachment: Attachment = {**NO_ATTACHMENT, "until": kept.until}
+            outcome: Outcome = await messages.send(message, attachment, keys, actor=actor_of(request))
         if outcome.replayed:
             await uploads.delete(kept.token)
         return message_response(request, outcome, ACCEPTED)

@@ -23,15 +23,15 @@ from endpoints.transfer.json_streams import in_turn, joined, serialized, wrapped
 from endpoints.transfer.response_cache import CacheVersion
 from repositories.sales.documents import Documents
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.documents import Document
 from schemas.reporting.reports import separate_summary
 from schemas.reporting.sums import CountAndAmount, Sums
+from schemas.sales.documents import SalesDocument
 from schemas.sales.listing import DocumentCursor, Listing, SortKey, sort_key
 
 Entry = tuple[str, RenderedDocument]
 
 
-async def array(request: SalesRequest, source: Documents, schema: Schema) -> Response:
+async def array(request: SalesRequest, source: Documents[Any], schema: Schema) -> Response:
     """Return the documents of one kind as a JSON array."""
     render_cache = request.state.render_caches.of_kind[source.kind]
 
@@ -129,7 +129,9 @@ async def _totals(
     return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
 
 
-async def _counted(source: Documents, listing: Listing, sums: CountAndAmount) -> AsyncIterator[list[Document]]:
+async def _counted(
+    source: Documents[Any], listing: Listing, sums: CountAndAmount
+) -> AsyncIterator[list[SalesDocument]]:
     async for batch in source.stream(listing):
         sums.add(len(batch), sum(map(source.amount, batch)))
         yield batch

@@ -4,17 +4,16 @@ After a sale every client requests its list or report again, and all but one of 
 Decoding and serializing them would be most of the work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from endpoints.transfer.json_streams import Serialize
 from repositories.database.raw_documents import decode_document
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.documents import Document
-from schemas.sales.listing import SORT_FIELDS
+from schemas.sales.documents import SalesDocument
+from schemas.sales.listing import SortFields
 from schemas.sales.serializers import Serializers
 
 #: Documents in each cache: more than a report or a page contains, which would otherwise find none of them in the cache.
@@ -31,7 +30,7 @@ class RenderedDocument(NamedTuple):
         most of the memory.
     """
 
-    sort_fields: Document
+    sort_fields: SortFields
     text: bytes
 
     @property
@@ -50,7 +49,7 @@ class RenderCache:
     :param serialize: returns the JSON object of a document; it must be deterministic.
     """
 
-    def __init__(self, serialize: Serialize) -> None:
+    def __init__(self, serialize: Callable[[SalesDocument], dict[str, Any]]) -> None:
         self.serialize = serialize
         self._cached = lru_cache(_MAX_DOCUMENTS)(self._render)
 
@@ -59,10 +58,10 @@ class RenderCache:
         return self._cached(stored) if len(stored) <= _MAX_DOCUMENT_BYTES else self._render(stored)
 
     def _render(self, stored: bytes) -> RenderedDocument:
-        document = decode_document(stored)
+        document: SalesDocument = decode_document(stored)
         # A copy, since the bytes that orjson returns occupy at least eight kilobytes.
         text = memoryview(orjson.dumps(self.serialize(document))).tobytes()
-        return RenderedDocument({name: document[name] for name in SORT_FIELDS}, text)
+        return RenderedDocument({"created_at": document["created_at"], "number": document["number"]}, text)
 
 
 class RenderCaches:

@@ -13,7 +13,8 @@ from endpoints.printing import pdf_file_response, pdf_op, pdf_response
 from endpoints.sharing.public_page import NOTHING_HERE, POLICY, page
 from repositories.accounts.rate_limits import LINK
 from repositories.database.errors import NoSuchStore, NotFound, TooManyRequests, Unavailable
-from schemas.core.documents import Document
+from schemas.sales.documents import SalesDocument
+from schemas.sharing import Link
 
 _HTML: Final = "text/html; charset=utf-8"
 _HIDDEN: Final = {"X-Robots-Tag": "noindex, nofollow, noarchive"}
@@ -55,7 +56,7 @@ class PublicPdf(HTTPEndpoint):
             return await pdf_response(request, document, headers=_HIDDEN, background=_counted(request, link))
 
 
-async def _find(request: ShopRequest) -> tuple[Document, Document] | None:
+async def _find(request: ShopRequest) -> tuple[Link, SalesDocument] | None:
     """Return the link of a request and its document, and switch `request.state` to its store; None if there is none.
 
     :raises TooManyRequests: the address has requested too many links.
@@ -72,7 +73,7 @@ async def _find(request: ShopRequest) -> tuple[Document, Document] | None:
         return None
 
 
-def _counted(request: ShopRequest, link: Document) -> BackgroundTask | None:
+def _counted(request: ShopRequest, link: Link) -> BackgroundTask | None:
     """Count the view after the response. HEAD requests, as link previews send them, do not count."""
     return None if request.method == "HEAD" else BackgroundTask(request.state.public_links.count, link)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -12,9 +12,8 @@ from endpoints.http.responses import streamed
 from endpoints.transfer.concurrency_limits import owner_of
 from endpoints.transfer.disconnect import cut_of
 from endpoints.transfer.state import AnyTransferState
-from schemas.core.documents import Document
 
-Serialize = Callable[[Document], dict[str, Any]]
+T = TypeVar("T")
 
 _CHUNK: Final = 64 * 1024
 
@@ -22,8 +21,8 @@ _CHUNK: Final = 64 * 1024
 async def enclosed_list(
     request: Request[AnyTransferState],
     opening: bytes,
-    batches: AsyncIterator[list[Document]],
-    show: Serialize,
+    batches: AsyncIterator[list[T]],
+    show: Callable[[T], dict[str, Any]],
     closing: bytes,
     headers: Mapping[str, str],
 ) -> Response:
@@ -39,7 +38,9 @@ async def in_turn(request: Request[AnyTransferState], whole: AsyncGenerator[byte
             yield chunk
 
 
-async def serialized(batches: AsyncIterator[list[Document]], show: Serialize) -> AsyncIterator[list[dict[str, Any]]]:
+async def serialized(
+    batches: AsyncIterator[list[T]], show: Callable[[T], dict[str, Any]]
+) -> AsyncIterator[list[dict[str, Any]]]:
     async for batch in batches:
         yield [show(document) for document in batch]
 

@@ -1,8 +1,8 @@
 """Accounts: the users and devices that can sign in. Each change goes through the journal of the account's store."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
@@ -10,14 +10,14 @@ from repositories.accounts.commands import AccountExists, AddAccount, ChangeAcco
 from repositories.accounts.last_owner import LastOwnerGuard, is_owner
 from repositories.accounts.password_hashing import Passwords
 from repositories.accounts.sessions import Sessions
-from repositories.database.client import OWNERS, Database
+from repositories.database.client import OWNERS, Collection, Database
 from repositories.database.errors import NotFound, Unavailable, is_duplicate, read_deadline
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome
+from schemas.accounts.documents import AccountFields, Device, SecretName, User, UserChanges, UserFields
 from schemas.accounts.password_policy import password_error, pin_error
 from schemas.core.calendar import Clock
 from schemas.core.collections import DEVICES, EVENT_TYPES, FACTS, USERS
-from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.core.principals import CASHIER, OWNER, Actor
 from schemas.core.public_ids import new_id
@@ -29,10 +29,13 @@ class CommandJournal(Protocol):
     async def submit(self, command: Command) -> Outcome: ...
 
 
+_SECRETS: Final[tuple[SecretName, ...]] = ("password", "pin")
+
+A = TypeVar("A", User, Device)
 JournalOf = Callable[[str], Awaitable[CommandJournal]]
 
 
-class _Accounts:
+class _Accounts(Generic[A]):
     """The accounts of one kind, in all stores of a database.
 
     :param home: the store whose journal records the accounts that belong to all stores.
@@ -41,19 +44,19 @@ class _Accounts:
     kind: str
 
     def __init__(self, database: Database, home: str, journal_of: JournalOf, sessions: Sessions, clock: Clock) -> None:
-        self._accounts = database[self.kind]
+        self._accounts: Collection[A] = database[self.kind]
         self._home = home
         self._journal_of = journal_of
         self._sessions = sessions
         self._clock = clock
 
-    async def all(self, store: str | None) -> list[Document]:
+    async def all(self, store: str | None) -> list[A]:
         """Return the accounts that belong to a store, or all if it is None, oldest first."""
         criteria = {"voided_at": None} if store is None else {"belongs_to": store, "voided_at": None}
         async with read_deadline():
             return await self._accounts.find(criteria).sort([("created_at", 1), ("_id", 1)]).to_list()
 
-    async def get(self, account_id: str, store: str | None) -> Document:
+    async def get(self, account_id: str, store: str | None) -> A:
         """Return an account of a store, or of any store if it is None; raise NotFound if there is none."""
         criteria = {"_id": account_id, "voided_at": None} | ({} if store is None else {"belongs_to": store})
         async with read_deadline():
@@ -62,22 +65,23 @@ class _Accounts:
             raise NotFound(f"There is no such {EVENT_TYPES[self.kind]}.")
         return account
 
-    async def _add(self, account_id: str, draft: Document, actor: Actor) -> Document:
+    async def _add(self, account_id: str, draft: AccountFields, actor: Actor) -> A:
         command = AddAccount(self.kind, account_id, draft, actor=actor)
         return await self._commit(self._audit_store(draft), command)
 
-    def _audit_store(self, account: Document) -> str:
+    def _audit_store(self, account: AccountFields) -> str:
         """Return the store whose audit log records an account: its own, or `home` if it belongs to all stores."""
         return account["belongs_to"] or self._home
 
-    async def _commit(self, store: str, command: Command) -> Document:
+    async def _commit(self, store: str, command: Command) -> A:
         journal = await self._journal_of(store)
         try:
-            return (await journal.submit(command)).answer
+            account: A = (await journal.submit(command)).answer
         except (BulkWriteError, DuplicateKeyError) as error:
             if not is_duplicate(error):
                 raise
             raise AccountExists(f"There is such a {EVENT_TYPES[self.kind]} already.") from error
+        return account
 
     async def _delete_credentials(self, account_id: str, kept_family: str | None = None) -> None:
         """Delete the credentials that a change has invalidated.
@@ -88,12 +92,12 @@ class _Accounts:
             await self._sessions.end_all(account_id, kept_family)
 
 
-class Devices(_Accounts):
+class Devices(_Accounts[Device]):
     """Devices: tablets and tills, each with its own key."""
 
     kind = DEVICES
 
-    async def add(self, name: str, belongs_to: str | None, actor: Actor, role: str = CASHIER) -> Document:
+    async def add(self, name: str, belongs_to: str | None, actor: Actor, role: str = CASHIER) -> Device:
         """Register a device. `Credentials.issue` creates its key.
 
         :param belongs_to: a store, or None for all stores.
@@ -103,13 +107,13 @@ class Devices(_Accounts):
         device_id = new_id(DEVICES, self._clock())
         return await self._add(device_id, {"name": name, "role": role, "belongs_to": belongs_to}, actor)
 
-    async def end(self, device: Document, actor: Actor) -> None:
+    async def end(self, device: Device, actor: Actor) -> None:
         """Deactivate a device: its key and each sign-in made on it become invalid. Raise NotFound if it is gone."""
         await self._commit(self._audit_store(device), DeactivateAccount(DEVICES, device["_id"], actor=actor))
         await self._delete_credentials(device["_id"])
 
 
-class Users(_Accounts):
+class Users(_Accounts[User]):
     """Users: people with a login."""
 
     kind = USERS
@@ -135,7 +139,7 @@ class Users(_Accounts):
             # Earlier versions did not store this fact.
             return await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
 
-    async def find_by_login(self, login: str) -> Document:
+    async def find_by_login(self, login: str) -> User:
         """Return the active user of a casefolded login; raise NotFound if there is none."""
         async with read_deadline():
             user = await self._accounts.find_one({"login": login, "voided_at": None})
@@ -143,20 +147,19 @@ class Users(_Accounts):
             raise NotFound("There is no such user.")
         return user
 
-    async def add(self, draft: Document, actor: Actor, user_id: str | None = None) -> Document:
+    async def add(self, draft: UserFields, actor: Actor, user_id: str | None = None) -> User:
         """Add a user.
 
-        :param draft: login (casefolded), name, role, belongs_to (a store, or None for all), password and pin (each may
-            be None).
         :param user_id: `FIRST_OWNER` for the first owner of the shop; only one account can have it.
         :raises InvalidBody: the password or the PIN is too weak.
         :raises AccountExists: the login or the id is taken.
         :raises NoSuchStore, NoSecretKey, TooManyRequests, Unavailable:
         """
         hashed = await self._hash_secrets(draft, draft)
-        return await self._add(user_id or new_id(USERS, self._clock()), {**draft, **hashed}, actor)
+        stored: UserFields = {**draft, **hashed}
+        return await self._add(user_id or new_id(USERS, self._clock()), stored, actor)
 
-    async def change(self, user: Document, changes: Document, actor: Actor, kept_family: str | None = None) -> Document:
+    async def change(self, user: User, changes: UserChanges, actor: Actor, kept_family: str | None = None) -> User:
         """Change some of name, role, belongs_to, password and pin. A new password or PIN ends the user's sign-ins.
 
         :param kept_family: the family of the one sign-in that stays valid.
@@ -164,44 +167,46 @@ class Users(_Accounts):
         :raises NoSuchStore: the new store does not exist.
         :raises InvalidBody, NotFound, NoSecretKey, TooManyRequests, Unavailable:
         """
-        if changes.get("belongs_to") is not None:
-            await self._journal_of(changes["belongs_to"])
-        hashed = await self._hash_secrets(changes, {**user, **changes})
+        if (store := changes.get("belongs_to")) is not None:
+            await self._journal_of(store)
+        after: User = {**user, **changes}
+        hashed = await self._hash_secrets(changes, after)
         change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, kept_family, actor=actor)
         # The audit log of the new store records a user who moves.
-        changed = await self._commit(self._audit_store({**user, **changes}), await self._guard_last_owner(user, change))
+        changed = await self._commit(self._audit_store(after), await self._guard_last_owner(user, change))
         if hashed:
             await self._delete_credentials(user["_id"], kept_family)
         return changed
 
-    async def change_password(self, user: Document, new: str, actor: Actor, kept_family: str | None) -> None:
+    async def change_password(self, user: User, new: str, actor: Actor, kept_family: str | None) -> None:
         """Change a user's own password, as `change` does. Errors name the body's member `new`."""
         _reject_weak("new", password_error(new, self._guessable_words(user)))
         await self.change(user, {"password": new}, actor, kept_family)
 
-    async def end(self, user: Document, actor: Actor) -> None:
+    async def end(self, user: User, actor: Actor) -> None:
         """Deactivate a user; raise LastOwner if this is the last owner, NotFound if the user is gone."""
         end = await self._guard_last_owner(user, DeactivateAccount(USERS, user["_id"], actor=actor))
         await self._commit(self._audit_store(user), end)
         await self._delete_credentials(user["_id"])
 
-    async def _guard_last_owner(self, user: Document, change: ChangeAccount | DeactivateAccount) -> Command:
+    async def _guard_last_owner(self, user: User, change: ChangeAccount | DeactivateAccount) -> Command:
         others = [each["_id"] for each in await self.all(None) if is_owner(each) and each["_id"] != user["_id"]]
         return LastOwnerGuard.of(change, tuple(others))
 
-    def _guessable_words(self, user: Document) -> tuple[str, ...]:
+    def _guessable_words(self, user: UserFields) -> tuple[str, ...]:
         """Return the words that an attacker would try first as this user's password."""
         return (user["login"], user["name"], self._home, user["belongs_to"] or "")
 
-    async def _hash_secrets(self, given: Document, account: Document) -> dict[str, Any]:
+    async def _hash_secrets(self, given: Mapping[str, Any], account: UserFields) -> UserChanges:
         """Return the given password and PIN as they are stored; raise InvalidBody if one is too weak."""
-        hashed: dict[str, Any] = {}
+        hashed: UserChanges = {}
         if given.get("password") is not None:
             _reject_weak("password", password_error(given["password"], self._guessable_words(account)))
         if given.get("pin") is not None:
             _reject_weak("pin", pin_error(given["pin"]))
-        for name in given.keys() & {"password", "pin"}:
-            hashed[name] = None if given[name] is None else await self._passwords.hash_secret(given[name])
+        for name in _SECRETS:
+            if name in given:
+                hashed[name] = None if given[name] is None else await self._passwords.hash_secret(given[name])
         return hashed
 
 

@@ -1,18 +1,14 @@
 """Credentials: opaque tokens of users and devices, of which only hashes are stored.
 
-`credentials` holds one row for each: `_id` (the SHA-256 of the token), `kind`, `owner` (the id of a user or a device),
-`device` (the device of the sign-in, or None), `family` (shared by a sign-in and all its renewals), `version` (the
-user's version at the sign-in), `created_at`, `expires_at` (None: until it is revoked). A ticket also has `stands_for`,
-the `_id` of the credential that requested it, and `store`, the store it was requested for. Name, role and store of the
-owner are read from `users` and `devices` each time. So a change there needs no new token and invalidates tokens by
-itself; deleting their rows is only cleaning up.
+Name, role and store of the owner are read from `users` and `devices` each time. So a change there needs no new token
+and invalidates tokens by itself; deleting the rows of `credentials` is only cleaning up.
 """
 
 import asyncio
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -22,9 +18,9 @@ from cachetools import LRUCache, TTLCache
 from repositories.accounts.rate_limits import RateLimits
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
+from schemas.accounts.documents import Account, Credential, SignIns
 from schemas.core.calendar import Clock
 from schemas.core.collections import CREDENTIALS, DEVICES, USERS
-from schemas.core.documents import Document
 from schemas.core.principals import Principal, device_principal
 from schemas.core.tokens import hash_token
 
@@ -121,7 +117,7 @@ class Credentials:
         token = token or new_token(kind)
         now, lifetime = self._clock(), LIFETIMES[kind]
         digest = hash_token(token)
-        row = {
+        row: dict[str, Any] = {
             "_id": digest,
             "kind": kind,
             "owner": owner,
@@ -150,14 +146,14 @@ class Credentials:
         digest = hash_token(ticket)
         self._check_blocked(digest, address)
         async with read_deadline():
-            row = await self._credentials.find_one_and_delete({"_id": digest, "kind": TICKET})
+            row: Credential | None = await self._credentials.find_one_and_delete({"_id": digest, "kind": TICKET})
         self._recently_valid.pop(digest, None)
         if row is None:
             await self._record_unknown(address)
             return RedeemedTicket(UNKNOWN_TOKEN)
-        if row["expires_at"] <= self._clock():
+        if has_expired(row, self._clock()):
             return RedeemedTicket(EXPIRED_TOKEN)
-        shown = row["stands_for"]
+        shown = row["stands_for"] or ""
         return RedeemedTicket((await self.resolve_all([shown]))[shown], row["store"])
 
     async def resolve_all(self, digests: Iterable[str]) -> dict[str, TokenStatus]:
@@ -165,12 +161,11 @@ class Credentials:
         wanted = list(digests)
         async with read_deadline():
             found = self._credentials.find({"_id": {"$in": wanted}, "kind": {"$in": [ACCESS, KEY]}})
-            rows = {row["_id"]: row for row in await found.to_list(None)}
-            devices = {row["device"] for row in rows.values()} | {
-                row["owner"] for row in rows.values() if row["kind"] == KEY
-            }
+            rows: dict[str, Credential] = {row["_id"]: row for row in await found.to_list(None)}
+            devices = {row["device"] for row in rows.values() if row["device"] is not None}
+            devices |= {row["owner"] for row in rows.values() if row["kind"] == KEY}
             people = {row["owner"] for row in rows.values() if row["kind"] == ACCESS}
-            accounts = {**await self._accounts(DEVICES, devices - {None}), **await self._accounts(USERS, people)}
+            accounts = {**await self._accounts(DEVICES, devices), **await self._accounts(USERS, people)}
         now = self._clock()
         status = {digest: _status_of(rows.get(digest), accounts, now) for digest in wanted}
         for digest in wanted:
@@ -204,7 +199,7 @@ class Credentials:
         if self._rate_limits is not None:
             await self._rate_limits.record_unknown_token(address)
 
-    async def _accounts(self, kind: str, ids: set[str]) -> dict[str, Document]:
+    async def _accounts(self, kind: str, ids: set[str]) -> dict[str, Account]:
         """Return the active users or devices among these ids, by id."""
         if not ids:
             return {}
@@ -223,23 +218,30 @@ def derive_token(kind: str, token: str, secret: str) -> str:
     return PREFIX[kind] + urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def was_invalidated(row: Document, owner: Document) -> bool:
-    """Return whether a new password or PIN of the owner has ended this sign-in."""
-    ended = owner.get("sign_ins")
+def has_expired(row: Credential, now: datetime) -> bool:
+    """Return whether a credential has expired."""
+    return row["expires_at"] is not None and row["expires_at"] <= now
+
+
+def was_invalidated(row: Credential, ended: SignIns | None) -> bool:
+    """Return whether a new password or PIN has ended this sign-in.
+
+    :param ended: the owner's `sign_ins`.
+    """
     return ended is not None and row.get("version", 0) < ended["since"] and row["family"] != ended["but"]
 
 
-def _status_of(row: Document | None, accounts: dict[str, Document], now: datetime) -> TokenStatus:
+def _status_of(row: Credential | None, accounts: Mapping[str, Account], now: datetime) -> TokenStatus:
     """Return the status of a credential by its row, if there is one, and the active accounts that rows name, by id."""
     if row is None:
         return UNKNOWN_TOKEN
-    expires_at, device = row["expires_at"], row["device"]
-    if expires_at is not None and expires_at <= now:
+    if has_expired(row, now):
         return EXPIRED_TOKEN
-    owner = accounts.get(row["owner"])
-    if owner is None or was_invalidated(row, owner) or (device is not None and device not in accounts):
+    owner, device = accounts.get(row["owner"]), row["device"]
+    ended = owner["sign_ins"] if owner is not None and "sign_ins" in owner else None
+    if owner is None or was_invalidated(row, ended) or (device is not None and device not in accounts):
         return UNKNOWN_TOKEN
     if row["kind"] == KEY:
         return TokenStatus(device_principal(owner, row["_id"]))
     who = (owner["_id"], owner["name"], owner["role"], owner["belongs_to"])
-    return TokenStatus(Principal(*who, device, row["_id"], expires_at))
+    return TokenStatus(Principal(*who, device, row["_id"], row["expires_at"]))

@@ -1,13 +1,13 @@
 """The guard of the last owner: one account must be able to do everything."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from repositories.accounts.commands import ChangeAccount, DeactivateAccount
 from repositories.journal.command import Command, Reads
 from repositories.journal.unit_of_work import UnitOfWork
+from schemas.accounts.documents import Account, User
 from schemas.core.collections import USERS
-from schemas.core.documents import Document
 from schemas.core.errors import ShopError
 from schemas.core.principals import OWNER
 
@@ -41,8 +41,8 @@ class LastOwnerGuard(Command):
     def reads(self) -> Reads:
         return (*self.change.reads, *((USERS, other) for other in self.others))
 
-    def apply(self, work: UnitOfWork) -> Document:
-        user = work.find(USERS, self.change.account_id)
+    def apply(self, work: UnitOfWork) -> Account:
+        user: User | None = work.find(USERS, self.change.account_id)
         after = self._after(user)
         if user is not None:
             for has_role in (is_owner, is_owner_of_all):
@@ -53,16 +53,18 @@ class LastOwnerGuard(Command):
             work.changes_owners |= is_owner(user) or is_owner(after)
         return self.change.apply(work)
 
-    def _after(self, user: Document | None) -> Document | None:
+    def _after(self, user: User | None) -> User | None:
         """Return the user after the change, None if the change deactivates them."""
-        return {**user, **self.change.changes} if user is not None and isinstance(self.change, ChangeAccount) else None
+        if user is None or not isinstance(self.change, ChangeAccount):
+            return None
+        return cast("User", {**user, **self.change.changes})
 
 
-def is_owner(user: Document | None) -> bool:
+def is_owner(user: User | None) -> bool:
     """Return whether a user exists and is an owner, of one store or of all."""
     return user is not None and user["role"] == OWNER
 
 
-def is_owner_of_all(user: Document | None) -> bool:
+def is_owner_of_all(user: User | None) -> bool:
     """Return whether a user is an owner of all stores."""
     return user is not None and is_owner(user) and user["belongs_to"] is None

@@ -19,13 +19,14 @@ from repositories.accounts.credentials import (
     REFRESH,
     Credentials,
     derive_token,
+    has_expired,
     was_invalidated,
 )
-from repositories.database.client import Database
+from repositories.database.client import Database, Filter
 from repositories.database.errors import read_deadline
+from schemas.accounts.documents import Credential, Session
 from schemas.core.calendar import Clock
 from schemas.core.collections import CREDENTIALS, USERS
-from schemas.core.documents import Document
 from schemas.core.tokens import hash_token
 from schemas.journal.idempotency import RETRY_WINDOW
 
@@ -90,7 +91,7 @@ class Sessions:
             return Renewal(None)
         tokens: Tokens | None = None
         if row["used_at"] is None:
-            if row["expires_at"] <= self._clock():
+            if has_expired(row, self._clock()):
                 return Renewal(None, is_expired=True)
             tokens = await self._spend(row, refresh, key)
             # None: another request has used the token meanwhile, or the family has ended.
@@ -101,12 +102,12 @@ class Sessions:
             return Renewal(None)
         return Renewal(tokens, row["owner"])
 
-    async def _spend(self, row: Document, refresh: str, key: str | None) -> Tokens | None:
+    async def _spend(self, row: Credential, refresh: str, key: str | None) -> Tokens | None:
         """Store the next pair and mark the refresh token as used; return None if it was used already."""
         salt = secrets.token_urlsafe()
         secret = f"{salt} {key}"
         tokens = _next_tokens(row, refresh, secret)
-        around = {"family": row["family"], "version": row.get("version", 0)}
+        around: dict[str, Any] = {"family": row["family"], "version": row.get("version", 0)}
         await self._credentials.issue(REFRESH, row["owner"], token=tokens.refresh, used_at=None, **around)
         await self._credentials.issue(ACCESS, row["owner"], token=tokens.access, **around)
         retry = None if key is None else {"salt": salt, "hash": hash_token(secret)}
@@ -116,23 +117,23 @@ class Sessions:
             )
         return tokens if spent.modified_count else None
 
-    def _repeat_renewal(self, row: Document, refresh: str, key: str | None) -> Tokens | None:
+    def _repeat_renewal(self, row: Credential, refresh: str, key: str | None) -> Tokens | None:
         """Return the pair of an earlier exchange again; None unless the same client asks, within ten minutes."""
-        retry = row.get("retry")
-        if retry is None or key is None or row["used_at"] + RETRY_WINDOW <= self._clock():
+        retry, used_at = row.get("retry"), row["used_at"]
+        if retry is None or key is None or used_at is None or used_at + RETRY_WINDOW <= self._clock():
             return None
         secret = f"{retry['salt']} {key}"
         return _next_tokens(row, refresh, secret) if hmac.compare_digest(hash_token(secret), retry["hash"]) else None
 
-    async def _find_refresh_token(self, refresh: str) -> Document | None:
+    async def _find_refresh_token(self, refresh: str) -> Credential | None:
         async with read_deadline():
             return await self._rows.find_one({"_id": hash_token(refresh), "kind": REFRESH})
 
-    async def _is_ended(self, row: Document) -> bool:
+    async def _is_ended(self, row: Credential) -> bool:
         """Return whether the user was deactivated, or has ended the session with a new password or PIN."""
         async with read_deadline():
             user = await self._users.find_one({"_id": row["owner"], "voided_at": None}, {"sign_ins": 1})
-        return user is None or was_invalidated(row, user)
+        return user is None or was_invalidated(row, user.get("sign_ins"))
 
     async def family_of(self, digest: str | None) -> str | None:
         """Return the family of a credential by its hash, None if it does not exist."""
@@ -148,22 +149,22 @@ class Sessions:
         """End all sessions of a user or a device, and those begun at that device, except one family."""
         return await self._delete({"$or": [{"owner": owner}, {"device": owner}], "family": {"$ne": kept_family}})
 
-    async def all(self, owner: str | None = None) -> list[Document]:
+    async def all(self, owner: str | None = None) -> list[Session]:
         """Return the active sessions, newest first: `{family, kind, owner, device, created_at, expires_at}`."""
-        criteria: dict[str, Any] = {"kind": {"$in": [REFRESH, KEY, ACCESS]}, "used_at": None}
+        criteria: Filter = {"kind": {"$in": [REFRESH, KEY, ACCESS]}, "used_at": None}
         criteria["expires_at"] = {"$not": {"$lte": self._clock()}}
         if owner is not None:
             criteria["$or"] = [{"owner": owner}, {"device": owner}]
         async with read_deadline():
-            rows = await self._rows.find(criteria, {"_id": 0}).sort("created_at", 1).to_list()
+            rows: list[Credential] = await self._rows.find(criteria, {"_id": 0}).sort("created_at", 1).to_list()
             known = {"_id": {"$in": [row["owner"] for row in rows]}, "sign_ins": {"$ne": None}}
-            users = {user["_id"]: user for user in await self._users.find(known, {"sign_ins": 1}).to_list()}
-        rows = [row for row in rows if not was_invalidated(row, users.get(row["owner"], {}))]
+            ended = {user["_id"]: user["sign_ins"] for user in await self._users.find(known, {"sign_ins": 1}).to_list()}
+        rows = [row for row in rows if not was_invalidated(row, ended.get(row["owner"]))]
         # A family is shown by its refresh token, which outlasts its access tokens.
         shown = {row["family"]: row for row in sorted(rows, key=lambda row: row["kind"] != ACCESS)}
         return sorted(shown.values(), key=lambda row: row["created_at"], reverse=True)
 
-    async def _delete(self, criteria: dict[str, Any]) -> int:
+    async def _delete(self, criteria: Filter) -> int:
         try:
             async with read_deadline():
                 deleted = await self._rows.delete_many(criteria)
@@ -173,7 +174,7 @@ class Sessions:
         return deleted.deleted_count
 
 
-def _next_tokens(row: Document, refresh: str, secret: str) -> Tokens:
+def _next_tokens(row: Credential, refresh: str, secret: str) -> Tokens:
     """Return the pair that follows a refresh token, derived from it: always the same for the same secret."""
     access, following = (derive_token(kind, refresh, secret) for kind in (ACCESS, REFRESH))
     return Tokens(access, following, row["family"], _access_token_seconds())

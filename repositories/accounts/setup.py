@@ -14,9 +14,9 @@ from repositories.accounts.accounts import Users
 from repositories.accounts.commands import AccountExists
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
+from schemas.accounts.documents import AccountFields, User, UserFields
 from schemas.core.calendar import Clock
 from schemas.core.collections import CREDENTIALS
-from schemas.core.documents import Document
 from schemas.core.errors import ShopError
 from schemas.core.principals import FIRST_OWNER_ID, OWNER, Actor
 
@@ -58,7 +58,7 @@ class ShopSetup:
         self._is_complete = await self._users.is_set_up()
         return self._is_complete
 
-    async def create_owner(self, login: str, name: str, password: str, actor: Actor) -> Document:
+    async def create_owner(self, login: str, name: str, password: str, actor: Actor) -> User:
         """Create the first owner, of all stores.
 
         :raises AlreadyClaimed: there is an owner.
@@ -66,7 +66,8 @@ class ShopSetup:
         :raises InvalidBody: the password is too weak.
         :raises NoSecretKey, TooManyRequests, Unavailable, OutcomeUnknown:
         """
-        draft = {"login": login, "name": name, "role": OWNER, "belongs_to": None, "password": password, "pin": None}
+        account: AccountFields = {"name": name, "role": OWNER, "belongs_to": None}
+        draft: UserFields = {**account, "login": login, "password": password, "pin": None}
         try:
             return await self._users.add(draft, actor, FIRST_OWNER_ID)
         except AccountExists:

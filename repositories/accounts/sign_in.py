@@ -1,24 +1,24 @@
 """Sign-in of users: with a password, or with a PIN at a registered device."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
 from repositories.accounts.login_throttle import PASSWORD, PIN, LoginThrottle
 from repositories.accounts.password_hashing import Passwords
 from repositories.accounts.sessions import Sessions, Tokens
-from repositories.database.client import Database
+from repositories.database.client import Collection, Database
 from repositories.database.errors import read_deadline
+from schemas.accounts.documents import SecretName, User
 from schemas.core.collections import USERS
-from schemas.core.documents import Document
 from schemas.core.principals import Principal
 
-_STORED: Final = {PASSWORD: "password", PIN: "pin"}
+_STORED: Final[Mapping[str, SecretName]] = {PASSWORD: "password", PIN: "pin"}
 
 
 class SignedIn(NamedTuple):
     """A user who has signed in, and the tokens of the new session."""
 
-    user: Document
+    user: User
     tokens: Tokens
 
 
@@ -26,7 +26,7 @@ class SignIn:
     """Sign-in to one database."""
 
     def __init__(self, database: Database, passwords: Passwords, throttle: LoginThrottle, sessions: Sessions) -> None:
-        self._users = database[USERS]
+        self._users: Collection[User] = database[USERS]
         self._passwords = passwords
         self._throttle = throttle
         self._sessions = sessions
@@ -57,13 +57,11 @@ class SignIn:
             user, PIN, lambda: self._sessions.begin_at_device(device.id, user["_id"], user["version"])
         )
 
-    async def is_password_of(self, user: Document, password: str, source: str) -> bool:
+    async def is_password_of(self, user: User, password: str, source: str) -> bool:
         """Return whether this is the password of a user who is signed in already; raise as `by_password` does."""
         return await self._verify(PASSWORD, user["login"], password, source) is not None
 
-    async def _verify(
-        self, kind: str, login: str, secret: str, source: str, store: str | None = None
-    ) -> Document | None:
+    async def _verify(self, kind: str, login: str, secret: str, source: str, store: str | None = None) -> User | None:
         """Return the user if the secret is right.
 
         :param store: the store that the user must belong to, None for any.
@@ -75,21 +73,22 @@ class SignIn:
             # Of another store: even a right secret counts as a failure, or the wait would reveal that it is right.
             user = None
         name = _STORED[kind]
-        if not await self._passwords.verify(None if user is None else user[name], secret) or user is None:
+        stored = None if user is None else user[name]
+        if not await self._passwords.verify(stored, secret) or user is None or stored is None:
             return None
         await self._throttle.record_success(attempt)
-        if self._passwords.is_outdated(user[name]):
+        if self._passwords.is_outdated(stored):
             user[name] = await self._rehash(user, name, secret)
         return user
 
-    async def _rehash(self, user: Document, name: str, secret: str) -> str:
+    async def _rehash(self, user: User, name: SecretName, secret: str) -> str:
         """Store the same secret hashed with the current parameters. This is no change of the user, so no event."""
         hashed = await self._passwords.hash_secret(secret)
         async with read_deadline():
             await self._users.update_one({"_id": user["_id"], name: user[name]}, {"$set": {name: hashed}})
         return hashed
 
-    async def _begin(self, user: Document, kind: str, begin: Callable[[], Awaitable[Tokens]]) -> SignedIn | None:
+    async def _begin(self, user: User, kind: str, begin: Callable[[], Awaitable[Tokens]]) -> SignedIn | None:
         """Begin a session; end it again if the user was deactivated or got another password meanwhile."""
         tokens = await begin()
         async with read_deadline():

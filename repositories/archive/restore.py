@@ -154,7 +154,7 @@ class Restore:
         :raises DatabaseRefused: the store has documents, or the database has those of the earlier backend.
         """
         await refuse_unimported(self._database, self._store)
-        counters = await self._database[COUNTERS].find_one({"_id": self._store})
+        counters: Document | None = await self._database[COUNTERS].find_one({"_id": self._store})
         if counters is not None and RESTORING in counters:
             return counters
         is_filled = counters is not None and any(counters[name] for name in (*DOCUMENT_KINDS, "head"))

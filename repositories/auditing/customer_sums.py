@@ -6,10 +6,10 @@ from typing import Any, Final
 from repositories.database.client import Database
 from repositories.database.store_scope import store_filter
 from schemas.core.collections import CUSTOMERS, DOCUMENT_KINDS
-from schemas.customers import PHONE_FIELD, contribution
+from schemas.customers import contribution
 
 _MAX_LINES: Final = 20
-_FIELDS: Final = (PHONE_FIELD, "voided_at", "status", "total", "amount_paid", "created_at")
+_FIELDS: Final = ("phone_e164", "voided_at", "status", "total", "amount_paid", "created_at")
 
 
 async def compare_customers(database: Database, store: str) -> list[str]:
@@ -23,8 +23,8 @@ async def compare_customers(database: Database, store: str) -> list[str]:
     for kind in DOCUMENT_KINDS:
         uncounted = 0
         async for document in database[kind].find(store_filter(kind, store), _FIELDS):
-            uncounted += PHONE_FIELD not in document
-            added = contribution(kind, document)
+            uncounted += "phone_e164" not in document
+            added = contribution(document)
             if added is not None:
                 expected.setdefault(added[0], Counter()).update(added[1])
                 visits[added[0]] = max(document["created_at"], visits.get(added[0], document["created_at"]))

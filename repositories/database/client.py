@@ -14,7 +14,6 @@ from pymongo.errors import OperationFailure, PyMongoError
 from repositories.database.connection_pool import PoolMetrics
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.member_watch import MemberWatch
-from schemas.core.documents import Document
 from schemas.text.safe_addresses import mongodb_url_error, redact_driver_text, safe_address
 
 #: Documents of one batch: enough that the next batch arrives while this one is rendered. With more, other requests
@@ -24,9 +23,11 @@ BATCH_SIZE: Final = 800
 
 logger = logging.getLogger("pos")
 
-Client = AsyncIOMotorClient[Document]
-Database = AsyncIOMotorDatabase[Document]
-Collection = AsyncIOMotorCollection[Document]
+#: Documents of any type: a variable for a collection or a document says which.
+Client = AsyncIOMotorClient[Any]
+Database = AsyncIOMotorDatabase[Any]
+Collection = AsyncIOMotorCollection
+Filter = dict[str, Any]
 
 
 #: Names of facts about the whole database. Each change of an owner writes `owners`, which also tells whether the

@@ -13,7 +13,7 @@ _CODEC: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
 
 
 async def find_raw(
-    collection: Collection, criteria: Document, batch_size: int, *, max_bytes: int | None = None, **options: Any
+    collection: Collection[Any], criteria: Document, batch_size: int, *, max_bytes: int | None = None, **options: Any
 ) -> list[bytes]:
     """Return the BSON of each document that matches.
 
@@ -43,5 +43,6 @@ def split_batch(batch: bytes) -> list[bytes]:
     return documents
 
 
-def decode_document(stored: bytes) -> Document:
+def decode_document(stored: bytes) -> Any:
+    """Return a document of any type."""
     return decode(stored, _CODEC)

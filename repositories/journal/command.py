@@ -4,14 +4,13 @@ A command raises its refusal before it changes anything, so a refusal never affe
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from repositories.database.errors import NotFound, StaleVersion
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import EVENT_TYPES
-from schemas.core.documents import Document
 from schemas.core.principals import SERVICE_ACTOR, Actor
 from schemas.journal.idempotency import RequestKey
 
@@ -50,7 +49,7 @@ class Command(ABC):
         return DOCUMENT_BYTES
 
     @abstractmethod
-    def apply(self, work: UnitOfWork) -> Document:
+    def apply(self, work: UnitOfWork) -> Mapping[str, Any]:
         """Apply the command, and return a document or its summary.
 
         :raises ShopError: the command is refused; nothing was changed.
@@ -73,15 +72,15 @@ class DocumentCommand(Command):
     def reads(self) -> Reads:
         return ((self.kind, self.document_id),)
 
-    def find(self, work: UnitOfWork) -> Document:
-        """Return the document; raise NotFound if there is none, StaleVersion if it has another version."""
+    def find(self, work: UnitOfWork) -> Any:
+        """Return the document, of the type of its kind; raise NotFound or StaleVersion."""
         document = find_live(work, self.kind, self.document_id)
         check_version(document["version"], self.versions)
         return document
 
 
-def find_live(work: UnitOfWork, kind: str, document_id: str) -> Document:
-    """Return a document; raise NotFound if there is none, or if it is voided."""
+def find_live(work: UnitOfWork, kind: str, document_id: str) -> Any:
+    """Return a document, of the type of its kind; raise NotFound if there is none, or if it is voided."""
     document = work.find(kind, document_id)
     if document is None:
         raise NotFound(f"There is no such {EVENT_TYPES[kind]}.")

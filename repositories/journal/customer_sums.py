@@ -11,24 +11,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
+from repositories.database.client import Filter
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import CUSTOMERS, DOCUMENT_KINDS
-from schemas.core.documents import Document
+from schemas.core.documents import Signature
 from schemas.core.principals import SERVICE_ACTOR
 from schemas.core.public_ids import new_id
-from schemas.customers import PHONE_FIELD, ZERO_SUMS, contribution
+from schemas.customers import ZERO_SUMS, Customer, add_sums, contribution
+from schemas.sales.documents import SalesDocument
 from schemas.text.search_terms import search_terms
 
 #: The fields that must be known of the customer who has a number.
 CUSTOMER_FIELDS: Final = ("numbers", "voided_at")
 #: Customers by each of their phone numbers, with `CUSTOMER_FIELDS`.
-CustomersByNumber = dict[str, Mapping[str, Any]]
+CustomersByNumber = dict[str, Customer]
 #: The most numbers that a process caches: some megabytes.
 _CACHE_LIMIT: Final = 10_000
 
@@ -39,8 +42,8 @@ class CustomerDelta:
 
     #: The amounts added to the sums.
     sums: dict[str, int] = field(default_factory=dict)
-    #: Returns a new customer, for a number that no customer has; None without a visit.
-    create: Callable[[], Document] | None = None
+    #: `new_customer` of a document, for a number that no customer has; None without a visit.
+    create: Callable[[str, datetime, Mapping[str, int]], Customer] | None = None
     #: The time of the newest visit, if there is one.
     visited_at: datetime | None = None
     #: Whether the visit restores a removed customer.
@@ -51,7 +54,7 @@ class CustomerDelta:
             self.sums[name] = self.sums.get(name, 0) + sign * amount
 
 
-def customer_replacements(work: UnitOfWork) -> list[ReplaceOne[Document]]:
+def customer_replacements(work: UnitOfWork) -> list[ReplaceOne[Any]]:
     """Return the writes of changed customers. They come before changes of sums, since they contain the sums as read."""
     return [
         ReplaceOne({"_id": document["_id"]}, document, upsert=True)
@@ -61,7 +64,7 @@ def customer_replacements(work: UnitOfWork) -> list[ReplaceOne[Document]]:
 
 
 def update_customers(
-    customers: Collection[Document], store: str, work: UnitOfWork, by_number: CustomersByNumber, session: ClientSession
+    customers: Collection[Customer], store: str, work: UnitOfWork, by_number: CustomersByNumber, session: ClientSession
 ) -> bool:
     """Update the sums of customers, and insert the customers that are missing.
 
@@ -91,30 +94,30 @@ def customer_deltas(work: UnitOfWork) -> dict[str, CustomerDelta]:
             continue
         before = work.documents.get((kind, document_id))
         for sign, version in ((-1, before), (1, document)):
-            added = contribution(kind, version)
+            added = contribution(version)
             if added is not None:
                 deltas.setdefault(added[0], CustomerDelta()).add(added[1], sign)
-        number = document.get(PHONE_FIELD)
-        if number and (before is None or before.get(PHONE_FIELD) != number):
+        number = document.get("phone_e164")
+        if number and (before is None or before.get("phone_e164") != number):
             delta = deltas.setdefault(number, CustomerDelta())
-            delta.create = partial(customer_fields, document, document["updated_at"], document["changed_by"])
+            delta.create = partial(new_customer, document, document["updated_at"], document["changed_by"])
             delta.visited_at = document["updated_at"]
     return deltas
 
 
-def numbers_filter(store: str, numbers: Iterable[str]) -> Document:
+def numbers_filter(store: str, numbers: Iterable[str]) -> Filter:
     """Return a filter, served by an index, for the customers who have these numbers."""
     return {"store": store, "numbers": {"$in": list(numbers)}}
 
 
-def index_by_number(customers: Iterable[Mapping[str, Any]]) -> CustomersByNumber:
+def index_by_number(customers: Iterable[Customer]) -> CustomersByNumber:
     """Return customers by each of their numbers."""
     return {number: customer for customer in customers for number in customer["numbers"]}
 
 
 def customer_writes(
-    store: str, deltas: Mapping[str, CustomerDelta], by_number: Mapping[str, Mapping[str, Any]]
-) -> tuple[list[UpdateOne], list[Document]]:
+    store: str, deltas: Mapping[str, CustomerDelta], by_number: Mapping[str, Customer]
+) -> tuple[list[UpdateOne], list[Customer]]:
     """Return the updates of existing customers, and the new customers.
 
     :param by_number: the existing customers, as `index_by_number` returns them.
@@ -126,14 +129,14 @@ def customer_writes(
             update = _update(delta, owner)
             if update:
                 updates.append(UpdateOne({"_id": owner["_id"]}, update))
-        elif delta.create is not None:
-            fresh.append(new_customer(store, delta.create(), delta.visited_at, delta.sums))
+        elif delta.create is not None and delta.visited_at is not None:
+            fresh.append(delta.create(store, delta.visited_at, delta.sums))
     return updates, fresh
 
 
-def _update(delta: CustomerDelta, owner: Mapping[str, Any]) -> Document:
+def _update(delta: CustomerDelta, owner: Customer) -> dict[str, Any]:
     sums = {f"sums.{name}": amount for name, amount in delta.sums.items() if amount}
-    update: Document = {"$inc": sums} if sums else {}
+    update: dict[str, Any] = {"$inc": sums} if sums else {}
     if delta.visited_at is not None:
         update["$max"] = {"last_visit": delta.visited_at}
         if delta.restores and owner["voided_at"] is not None:
@@ -142,49 +145,41 @@ def _update(delta: CustomerDelta, owner: Mapping[str, Any]) -> Document:
 
 
 def new_customer(
-    store: str, fresh: Document, visited_at: datetime | None, sums: Mapping[str, int] = ZERO_SUMS
-) -> Document:
-    """Return a customer made from the `customer_fields` of an estimate or a sale."""
-    return {
-        **fresh,
-        "store": store,
-        "numbers": [fresh[PHONE_FIELD]],
-        "sums": {**ZERO_SUMS, **sums},
-        "last_visit": visited_at,
-        "voided_at": None,
-    }
-
-
-def customer_fields(document: Document, now: datetime, actor: Document = SERVICE_ACTOR.signature) -> Document:
-    """Return the fields of a customer that an estimate or a sale gives, for `new_customer`."""
+    document: SalesDocument,
+    now: datetime,
+    actor: Signature,
+    store: str,
+    visited_at: datetime,
+    sums: Mapping[str, int] = MappingProxyType({}),
+) -> Customer:
+    """Return the customer that an estimate or a sale adds."""
     return {
         "_id": new_id(CUSTOMERS, now),
+        "store": store,
         "name": document["customer_name"],
         "phone": document["customer_phone"],
-        PHONE_FIELD: document[PHONE_FIELD],
+        "phone_e164": document["phone_e164"],
+        "numbers": [str(document["phone_e164"])],
         "email": "",
         "address": document["customer_address"],
         "notes": "",
         "terms": document.get("terms") or search_terms(document["customer_name"], document["customer_phone"]),
+        "sums": add_sums(ZERO_SUMS, sums),
+        "last_visit": visited_at,
         "created_at": now,
         "created_by": actor,
         "updated_at": now,
         "changed_by": actor,
         "version": 1,
+        "voided_at": None,
     }
 
 
-def add_to_customer(customers: dict[str, Document], store: str, kind: str, document: Document) -> None:
+def add_to_customer(customers: dict[str, Customer], store: str, document: SalesDocument) -> None:
     """Add a document to the customers of a whole store that are collected in memory, by number."""
-    number = document[PHONE_FIELD]
-    if not number:
-        return
-    row = customers.get(number)
-    if row is None:
-        row = customers[number] = new_customer(
-            store, customer_fields(document, document["created_at"]), document["created_at"]
-        )
-    row["last_visit"] = max(row["last_visit"], document["created_at"])
-    added = contribution(kind, document)
-    for name, amount in added[1].items() if added else ():
-        row["sums"][name] += amount
+    number, at = document["phone_e164"], document["created_at"]
+    if number:
+        customer = customers.get(number) or new_customer(document, at, SERVICE_ACTOR.signature, store, at)
+        added = contribution(document)
+        sums = add_sums(customer["sums"], added[1] if added else {})
+        customers[number] = {**customer, "last_visit": max(customer["last_visit"], at), "sums": sums}

@@ -64,8 +64,8 @@ _COUNTERS: Final = (*_POSITION, "hash", "at", RESTORING)
 
 
 class Outcome(NamedTuple):
-    #: A document or its summary.
-    answer: Document
+    #: A document or its summary, as the command returns it.
+    answer: Any
     #: The events that the command wrote.
     events: Sequence[Document] = ()
     #: Whether the answer is that of an earlier request with the same key.
@@ -250,9 +250,9 @@ class GroupTransaction:
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
     """Apply a command, and return its outcome or its refusal, which does not affect the rest of the group."""
     try:
-        answer = work.cached_answer(command.keys)
-        if answer is not None:
-            return Outcome(answer, replayed=True)
+        earlier = work.cached_answer(command.keys)
+        if earlier is not None:
+            return Outcome(earlier, replayed=True)
         before = len(work.events)
         work.actor = command.actor
         answer = command.apply(work)

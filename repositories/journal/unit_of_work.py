@@ -8,14 +8,13 @@ contribute before and after.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from schemas.core.calendar import business_date
 from schemas.core.collections import DOCUMENT_KINDS, EVENT_TYPES, NO_NUMBERS
 from schemas.core.documents import Document
 from schemas.core.principals import SECRET_FIELDS, SERVICE_ACTOR, Actor
-from schemas.journal.events import summarize
 from schemas.journal.idempotency import RequestKey, repeated_answer
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 from schemas.text.phones import INDIA
@@ -42,6 +41,7 @@ class Counters:
         return {**self.numbers, "head": self.head, "hash": self.hash, "at": self.at}
 
 
+D = TypeVar("D", bound=Mapping[str, Any])
 #: Changed fields before and after.
 Change = tuple[Document, Document]
 
@@ -56,12 +56,12 @@ class UnitOfWork:
     now: datetime
     counters: Counters
     #: The documents that were read, also voided ones, by (kind, id).
-    documents: Mapping[tuple[str, str], Document]
+    documents: Mapping[tuple[str, str], Any]
     #: Stored answers by key.
     requests: dict[str, Document]
     #: The pending writes: documents by (kind, id), events, answers by key, and keys to delete with their document's
     #: id.
-    changed: dict[tuple[str, str], Document] = field(default_factory=dict)
+    changed: dict[tuple[str, str], Any] = field(default_factory=dict)
     events: list[Document] = field(default_factory=list)
     stored_answers: dict[str, Document] = field(default_factory=dict)
     released_keys: dict[str, str] = field(default_factory=dict)
@@ -82,20 +82,21 @@ class UnitOfWork:
         """Return the instant that decides whether something has expired."""
         return self.expiry_time or self.now
 
-    def find(self, kind: str, document_id: str) -> Document | None:
-        """Return the document as this group has changed it so far; None if there is none or it is voided."""
+    def find(self, kind: str, document_id: str) -> Any:
+        """Return the document, of its kind's type, as this group has changed it so far; None if there is none or it is
+        voided."""
         key = (kind, document_id)
         document = self.changed.get(key) or self.documents.get(key)
         return None if document is None or document["voided_at"] is not None else document
 
-    def insert(self, kind: str, document_id: str, draft: Document) -> Document:
+    def insert(self, kind: str, document_id: str, draft: Mapping[str, Any]) -> Any:
         """Insert a document with the next number of its kind."""
         number = self.counters.numbers[kind] = self.counters.numbers[kind] + 1
         return self.add(
             kind, document_id, {"number": number, **draft, "business_date": business_date(self.now, self.zone)}
         )
 
-    def add(self, kind: str, document_id: str, draft: Document) -> Document:
+    def add(self, kind: str, document_id: str, draft: Mapping[str, Any]) -> Any:
         """Insert a document of a kind without numbers and reports."""
         actor = self.actor.signature
         document = {
@@ -112,7 +113,7 @@ class UnitOfWork:
         self.changed[kind, document_id] = document
         return document
 
-    def update(self, kind: str, document: Document, **changes: Any) -> Document:
+    def update(self, kind: str, document: D, **changes: Any) -> D:
         """Change a document, and return it with the next version."""
         stamps = {
             # A user or device of another store belongs to this one from now on.
@@ -124,21 +125,18 @@ class UnitOfWork:
         updated = {**document, **changes, **stamps}
         self.changed[kind, document["_id"]] = updated
         self.changes[kind, document["_id"]] = _difference(document, changes)
-        return updated
+        return cast("D", updated)
 
-    def void(self, kind: str, document: Document, reason: str | None, voided_by: str | None) -> Document:
+    def void(self, kind: str, document: D, reason: str | None, voided_by: str | None) -> D:
         """Void a document: it leaves all lists and reports, its number stays used, and its cart may be sold again."""
         self.release_keys(document["retry_keys"], document["_id"])
         return self.update(
             kind, document, voided_at=self.now, void_reason=reason, voided_by=voided_by or self.actor.name
         )
 
-    def emit(
-        self, kind: str, action: str, document: Document, data: Document | None = None, **members: Any
-    ) -> Document:
+    def emit(self, kind: str, action: str, document: Mapping[str, Any], data: D, **members: Any) -> D:
         """Append an event to the log, with the document's changed fields before and after, and return its data."""
         self.counters.head += 1
-        data = summarize(kind, document) if data is None else data
         change = self.changes.pop((kind, document["_id"]), None)
         self.events.append(
             {
@@ -174,7 +172,7 @@ class UnitOfWork:
                 return answer
         return None
 
-    def store_answer(self, keys: Iterable[RequestKey], answer: Document) -> None:
+    def store_answer(self, keys: Iterable[RequestKey], answer: Mapping[str, Any]) -> None:
         """Store an answer under the keys of its request."""
         for key in keys:
             request = {
@@ -209,11 +207,11 @@ class UnitOfWork:
         return deltas.rows()
 
 
-def _difference(document: Document, changes: Document) -> Change:
+def _difference(document: Mapping[str, Any], changes: Document) -> Change:
     """Return the changed fields before and after, with redacted values masked."""
     names = [name for name, value in changes.items() if name not in _DERIVED and document.get(name) != value]
     return _masked(document, names), _masked(changes, names)
 
 
-def _masked(fields: Document, names: Iterable[str]) -> Document:
+def _masked(fields: Mapping[str, Any], names: Iterable[str]) -> Document:
     return {name: _MASK if name in _REDACTED and fields.get(name) else fields.get(name) for name in names}

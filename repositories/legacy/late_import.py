@@ -31,6 +31,7 @@ from schemas.core.number_ranges import format_ranges, parse_ranges, single_range
 from schemas.legacy.conversion import ConvertedDocument
 from schemas.legacy.report import Report, merge_summary
 from schemas.reporting.rollups import RollupDeltas
+from schemas.sales.documents import SalesDocument
 
 #: The limit of documents of each kind in one transaction.
 _MAX_DOCUMENTS: Final = 2_500
@@ -44,7 +45,7 @@ class _Plan(NamedTuple):
     """The writes of one transaction."""
 
     #: By kind.
-    documents: dict[str, list[Document]]
+    documents: dict[str, list[SalesDocument]]
     originals: list[Document]
     #: The changed fields of the counters.
     counters: Document
@@ -185,7 +186,7 @@ def _write_plan(target: Target, counters: Document, plan: _Plan) -> None:
             database[kind].insert_many(documents, session=session)
             for document in documents:
                 deltas.add(kind, document)
-            _count_customers(target, kind, documents, session)
+            _count_customers(target, documents, session)
         rows = [
             UpdateOne({"_id": row_id(store, key)}, {"$inc": row}, upsert=True) for key, row in deltas.rows().items()
         ]
@@ -201,9 +202,9 @@ def _write_plan(target: Target, counters: Document, plan: _Plan) -> None:
         raise DatabaseRefused(_MOVED) from error
 
 
-def _count_customers(target: Target, kind: str, documents: list[Document], session: ClientSession) -> None:
+def _count_customers(target: Target, documents: list[SalesDocument], session: ClientSession) -> None:
     customers = target.database.delegate[CUSTOMERS]
-    counts = counts_of(kind, documents)
+    counts = counts_of(documents)
     owners = customers.find(numbers_filter(target.store, counts), CUSTOMER_FIELDS, session=session).to_list()
     updates, fresh = customer_writes(target.store, counts, index_by_number(owners))
     if updates:

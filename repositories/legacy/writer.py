@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from bson.raw_bson import RawBSONDocument
@@ -20,9 +20,10 @@ from repositories.legacy.source import LegacyDocument, Source, convert_original
 from repositories.reporting.rollup_rows import row_id
 from schemas.core.collections import CUSTOMERS, ESTIMATES, IMPORTS, LEGACY_KINDS, ORIGINALS, TOTALS
 from schemas.core.documents import Document
-from schemas.customers import PHONE_FIELD
+from schemas.customers import Customer
 from schemas.legacy.conversion import ConvertedDocument
 from schemas.reporting.rollups import RollupDeltas
+from schemas.sales.documents import SalesDocument
 from schemas.text.phones import INDIA, normalize_phone
 
 OVERTAKEN: Final = "Another `pos import-legacy` has begun on this store meanwhile; this one has ended."
@@ -33,7 +34,7 @@ _ROWS: Final = 1_000
 _MAX_BYTES: Final = 8 * 2**20
 
 #: A document, and the copy of its original.
-Pair = tuple[Document, Document]
+Pair = tuple[SalesDocument, Document]
 #: Called with the name of the step, the amount done and the total.
 OnProgress = Callable[[str, int, int], None]
 
@@ -71,7 +72,7 @@ class WritePermit:
         with self.database.client.start_session() as session:
             session.with_transaction(permitted)
 
-    def insert(self, documents: Mapping[str, Sequence[Document]]) -> None:
+    def insert(self, documents: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         def insert(session: ClientSession) -> None:
             for name, part in documents.items():
                 self.database[name].insert_many(part, session=session)
@@ -100,14 +101,14 @@ def write(
     for name in (*LEGACY_KINDS, ORIGINALS, TOTALS, CUSTOMERS):
         permit.empty(name, store_filter(name, store))
     deltas = RollupDeltas()
-    customers: dict[str, Document] = {}
+    customers: dict[str, Customer] = {}
     for kind in LEGACY_KINDS:
         total, done = originals.count(kind), 0
         for batch in originals.batches(kind):
             written = list(_convert_batch(target, kind, batch, table))
             for document, _ in written:
                 deltas.add(kind, document)
-                add_to_customer(customers, store, kind, document)
+                add_to_customer(customers, store, document)
             for part in _split_by_size(written):
                 # In one transaction: only documents with a copy of the original are ours to delete.
                 permit.insert(
@@ -140,7 +141,7 @@ def _split_by_size(written: Sequence[Pair]) -> Iterator[list[Pair]]:
 
 def _convert_batch(
     target: Target, kind: str, batch: list[LegacyDocument], table: ReconciliationTable
-) -> Iterator[tuple[Document, Document]]:
+) -> Iterator[Pair]:
     """Yield each document as it is written, and the copy of its original."""
     for original in batch:
         resolved = table.resolved(kind, original.key)
@@ -153,16 +154,18 @@ def _convert_batch(
             )
 
 
-def build_document(target: Target, kind: str, converted: ConvertedDocument, resolved: ResolvedDocument) -> Document:
+def build_document(
+    target: Target, kind: str, converted: ConvertedDocument, resolved: ResolvedDocument
+) -> SalesDocument:
     """Return the document with its id, number and link."""
-    document = {"_id": resolved.id, "store": target.store, "number": resolved.number, **converted.document}
-    document[PHONE_FIELD] = normalize_phone(document["customer_phone"], target.region)
+    document: Document = {"_id": resolved.id, "store": target.store, "number": resolved.number, **converted.document}
+    document["phone_e164"] = normalize_phone(document["customer_phone"], target.region)
     if kind == ESTIMATES:
         is_converted = resolved.partner_id is not None
         document.update(converted=is_converted, order_id=resolved.partner_id, order_number=resolved.partner_number)
     else:
         document.update(estimate_id=resolved.partner_id, estimate_number=resolved.partner_number)
-    return document
+    return cast("SalesDocument", document)
 
 
 def build_original(

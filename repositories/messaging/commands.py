@@ -13,11 +13,11 @@ from repositories.journal.command import Command, DocumentCommand, Reads
 from repositories.journal.unit_of_work import UnitOfWork
 from repositories.sharing.commands import AddLink
 from schemas.core.collections import LINKS, MESSAGES
-from schemas.core.documents import Document
 from schemas.core.errors import IllegalTransition
 from schemas.journal import events
 from schemas.journal.idempotency import releasable_keys
 from schemas.messaging.delivery import Outcome
+from schemas.messaging.documents import Attachment, Message, MessageDraft, MessageError, MessageReceipt
 from schemas.messaging.messages import (
     DOCUMENT_GONE,
     FINISHED_FIELDS,
@@ -51,7 +51,7 @@ class QueueMessage(Command):
     """
 
     message_id: str
-    draft: Document
+    draft: MessageDraft
     outbox: str
     link: AddLink | None = None
     is_forwardable: ClassVar[bool] = True
@@ -60,13 +60,13 @@ class QueueMessage(Command):
     def reads(self) -> Reads:
         return required_reads(self.draft)
 
-    def apply(self, work: UnitOfWork) -> Document:
+    def apply(self, work: UnitOfWork) -> MessageReceipt:
         if self.link is not None:
             self.link.apply(work)
         if not _is_document_available(work, self.draft):
             raise NotFound("The document is no longer available.")
         waiting = {**queued_fields(self.outbox, work.reference_time), "retry_keys": releasable_keys(self.keys)}
-        message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
+        message: Message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
         summary = work.emit(MESSAGES, events.CREATE, message, summarize_message(message))
         return {**summary, "document_url": message["letter"]["document_url"]}
 
@@ -86,7 +86,7 @@ class BeginAttempt(_MessageCommand):
     :param until: after this, another worker may take over the attempt.
     """
 
-    holder: str
+    holder: str | None
     attempt: int
     provider: str
     until: datetime
@@ -98,8 +98,8 @@ class BeginAttempt(_MessageCommand):
     def reads(self) -> Reads:
         return ((MESSAGES, self.document_id), *self.required)
 
-    def apply(self, work: UnitOfWork) -> Document:
-        message = self.find(work)
+    def apply(self, work: UnitOfWork) -> Message:
+        message: Message = self.find(work)
         claimed = (message["state"], message["holder"], message["attempt"])
         if claimed != (QUEUED, self.holder, self.attempt - 1):
             return message
@@ -122,8 +122,8 @@ class RecordOutcome(_MessageCommand):
     is_forwardable: ClassVar[bool] = True
     is_repeatable: ClassVar[bool] = True
 
-    def apply(self, work: UnitOfWork) -> Document:
-        message = self.find(work)
+    def apply(self, work: UnitOfWork) -> Message:
+        message: Message = self.find(work)
         if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
             return message
         changes = outcome_fields(message, self.outcome, work.reference_time, self.jitter)
@@ -144,17 +144,17 @@ class DeliveryUpdate(_MessageCommand):
     provider_id: str
     state: str
     at: datetime
-    error: Document | None = None
+    error: MessageError | None = None
 
-    def apply(self, work: UnitOfWork) -> Document:
-        message = self.find(work)
+    def apply(self, work: UnitOfWork) -> Message:
+        message: Message = self.find(work)
         if not self._is_of(message) or not is_progress(message["state"], self.state):
             return message
         reached = {STATE_TIMES[self.state]: self.at} if self.state in STATE_TIMES else {}
         update = {"state": self.state, "provider_id": self.provider_id, "error": self.error}
         return _update(work, message, **update, **FINISHED_FIELDS, **reached)
 
-    def _is_of(self, message: Document) -> bool:
+    def _is_of(self, message: Message) -> bool:
         """Return whether the status is of the latest attempt."""
         if not message["attempt"] or self.attempt not in (None, message["attempt"]):
             return False
@@ -178,8 +178,8 @@ class RetryMessage(_MessageCommand):
     def reads(self) -> Reads:
         return ((MESSAGES, self.document_id), *self.required)
 
-    def apply(self, work: UnitOfWork) -> Document:
-        message = self.find(work)
+    def apply(self, work: UnitOfWork) -> Message:
+        message: Message = self.find(work)
         if message["state"] not in RETRIABLE:
             raise _refusal(message, "there is nothing to send again")
         if is_doubtful(message) and not self.is_sure:
@@ -195,32 +195,31 @@ class RetryMessage(_MessageCommand):
 class CancelMessage(_MessageCommand):
     """Cancel a message that has not been sent."""
 
-    def apply(self, work: UnitOfWork) -> Document:
-        message = self.find(work)
+    def apply(self, work: UnitOfWork) -> Message:
+        message: Message = self.find(work)
         if message["state"] not in DROPPABLE:
             raise _refusal(message, "there is nothing to drop")
         return _update(work, message, state=CANCELLED, **FINISHED_FIELDS)
 
 
-def required_reads(message: Document) -> Reads:
+def required_reads(message: Attachment) -> Reads:
     """Return the documents that must exist for a message to be sent: the link, and the document it leads to."""
-    # Messages of earlier versions have no `link_id`.
-    link_id = message.get("link_id")
-    return () if link_id is None else ((LINKS, link_id), (message["kind"], message["document_id"]))
+    link_id, kind, document_id = message.get("link_id"), message["kind"], message["document_id"]
+    return () if link_id is None or kind is None or document_id is None else ((LINKS, link_id), (kind, document_id))
 
 
-def _is_document_available(work: UnitOfWork, message: Document) -> bool:
+def _is_document_available(work: UnitOfWork, message: Attachment) -> bool:
     until = message.get("until")
     is_over = until is not None and until <= work.reference_time
     return not is_over and all(work.find(*each) is not None for each in required_reads(message))
 
 
-def _refusal(message: Document, why: str) -> IllegalTransition:
+def _refusal(message: Message, why: str) -> IllegalTransition:
     allowed = [CANCELLED] if message["state"] in DROPPABLE else []
     return IllegalTransition(f"The message is {message['state']}: {why}.", current=message["state"], allowed=allowed)
 
 
-def _update(work: UnitOfWork, message: Document, **changes: object) -> Document:
+def _update(work: UnitOfWork, message: Message, **changes: object) -> Message:
     message = work.update(MESSAGES, message, **changes)
     if message["state"] in NOT_SENT:
         work.release_keys(message.get("retry_keys", ()), message["_id"])

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from repositories.database.client import Database
+from repositories.database.client import Collection, Database, Filter
 from repositories.database.errors import read_deadline
 from repositories.database.pages import Page, first_page
 from repositories.journal.command import Command
@@ -13,12 +13,12 @@ from repositories.messaging.commands import CancelMessage, QueueMessage, RetryMe
 from repositories.sharing.commands import AddLink
 from schemas.core.calendar import Clock
 from schemas.core.collections import MESSAGES
-from schemas.core.documents import Document
 from schemas.core.principals import Actor
 from schemas.core.public_ids import new_id
 from schemas.journal.idempotency import RequestKey, releasable_keys
 from schemas.messaging.delivery import OutgoingMessage
-from schemas.messaging.messages import NO_ATTACHMENT, Attachment, draft_message
+from schemas.messaging.documents import Attachment, Message
+from schemas.messaging.messages import NO_ATTACHMENT, attachment_of, draft_message
 from schemas.messaging.requests import MessageListing
 
 
@@ -31,7 +31,7 @@ class MessageRepository:
     def __init__(
         self, database: Database, store: str, outbox: str, journal: Journal | SharedJournal, clock: Clock
     ) -> None:
-        self._collection = database[MESSAGES]
+        self._collection: Collection[Message] = database[MESSAGES]
         self._store = store
         self._outbox = outbox
         self._journal = journal
@@ -53,7 +53,7 @@ class MessageRepository:
         """
         message_id = new_id(MESSAGES, self._clock())
         if link is not None:
-            attachment = Attachment(link.kind, link.document_id, link.link_id, link.expires_at)
+            attachment = attachment_of(link.kind, link.document_id, link.link_id, link.expires_at)
             link = replace(link, message_id=message_id, retry_keys=tuple(releasable_keys(keys)))
         outcome = await self._submit(
             QueueMessage(message_id, draft_message(message, attachment), self._outbox, link, keys=keys, actor=actor)
@@ -63,15 +63,16 @@ class MessageRepository:
     async def retry(self, message_id: str, *, is_sure: bool = False, actor: Actor) -> Outcome:
         """Queue a message again that was not sent; raise NotFound or IllegalTransition."""
         message = await self._find(message_id)
-        return await self._submit(RetryMessage(message_id, required_reads(message or {}), is_sure, actor=actor))
+        reads = () if message is None else required_reads(message)
+        return await self._submit(RetryMessage(message_id, reads, is_sure, actor=actor))
 
     async def cancel(self, message_id: str, *, actor: Actor) -> Outcome:
         """Cancel a message that has not been sent; raise NotFound or IllegalTransition."""
         return await self._submit(CancelMessage(message_id, actor=actor))
 
-    async def page(self, listing: MessageListing) -> Page[Document]:
+    async def page(self, listing: MessageListing) -> Page[Message]:
         """Return up to `listing.limit` messages after `listing.after`, newest first."""
-        criteria: Document = {"store": self._store}
+        criteria: Filter = {"store": self._store}
         criteria |= {} if not listing.states else {"state": {"$in": listing.states}}
         criteria |= {} if listing.document_id is None else {"document_id": listing.document_id}
         criteria |= {} if listing.after is None else {"_id": {"$lt": listing.after.id}}
@@ -84,7 +85,7 @@ class MessageRepository:
         message = await self._find(outcome.answer["_id"])
         return outcome if message is None else outcome._replace(answer={**outcome.answer, "state": message["state"]})
 
-    async def _find(self, message_id: str) -> Document | None:
+    async def _find(self, message_id: str) -> Message | None:
         async with read_deadline():
             return await self._collection.find_one({"_id": message_id, "store": self._store})
 

@@ -19,9 +19,9 @@ from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.commands import BeginAttempt, DeliveryUpdate, RecordOutcome, required_reads
 from schemas.core.calendar import Clock
 from schemas.core.collections import MESSAGES
-from schemas.core.documents import Document
 from schemas.journal.events import Event
 from schemas.messaging.delivery import Outcome
+from schemas.messaging.documents import Message, MessageError
 from schemas.messaging.messages import parse_reference
 from schemas.messaging.states import SENDING
 
@@ -52,13 +52,13 @@ class Outbox:
         self._on_events = on_events
         self._clock = clock
 
-    async def claim(self, holder: str) -> Document | None:
+    async def claim(self, holder: str) -> Message | None:
         """Claim the message that has waited longest: a queued one, or one whose worker's lease has expired."""
         now = self._clock()
         lease = {"holder": holder, "due_at": now + timedelta(seconds=CLAIM_SECONDS)}
         async with read_deadline():
             try:
-                return await self._collection.find_one_and_update(
+                claimed: Message | None = await self._collection.find_one_and_update(
                     # `$type` lets the database use the partial index, which has only documents with a date.
                     {"outbox": self._home, "due_at": {"$lte": now, "$type": "date"}},
                     {"$set": lease},
@@ -70,8 +70,9 @@ class Outbox:
                 # A process that was killed may have left a transaction that holds it; the next time it is free.
                 await abort_orphaned_transactions(self._client)
                 return None
+        return claimed
 
-    async def begin_attempt(self, message: Document, provider: str, seconds: float) -> Document | None:
+    async def begin_attempt(self, message: Message, provider: str, seconds: float) -> Message | None:
         """Begin an attempt to send a claimed message.
 
         :param seconds: the lease: until then no other worker claims it.
@@ -84,7 +85,7 @@ class Outbox:
         held = (begun["state"], begun["holder"], begun["attempt"])
         return begun if held == (SENDING, message["holder"], attempt) else None
 
-    async def record_outcome(self, message: Document, outcome: Outcome, jitter: float) -> Document:
+    async def record_outcome(self, message: Message, outcome: Outcome, jitter: float) -> Message:
         """Record the outcome of the message's current attempt.
 
         :returns: the message as it is now.
@@ -98,7 +99,7 @@ class Outbox:
         provider_id: str,
         state: str,
         at: datetime,
-        error: Document | None = None,
+        error: MessageError | None = None,
         reference: str | None = None,
     ) -> None:
         """Record a status from a provider. A status that is known, older, or of an unknown message changes nothing.
@@ -116,8 +117,9 @@ class Outbox:
         if message is not None:
             await self._submit(message, DeliveryUpdate(message["_id"], attempt, provider_id, state, at, error))
 
-    async def _submit(self, message: Document, command: Command) -> Document:
+    async def _submit(self, message: Message, command: Command) -> Message:
         store = message["store"]
         outcome = await (await self._journal_of(store)).submit(command)
         self._on_events(store, outcome.events)
-        return outcome.answer
+        after: Message = outcome.answer
+        return after

@@ -5,7 +5,7 @@ until a newer rule finds a phone number in its text. So this can be interrupted 
 beside processes that sell, of older and newer versions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -19,20 +19,21 @@ from repositories.database.store_scope import store_filter
 from repositories.journal.customer_sums import (
     CUSTOMER_FIELDS,
     CustomerDelta,
-    customer_fields,
     customer_writes,
     index_by_number,
+    new_customer,
     numbers_filter,
 )
 from schemas.core.collections import COUNTERS, CUSTOMERS, DOCUMENT_KINDS
-from schemas.core.documents import Document
-from schemas.customers import PHONE_FIELD, contribution
+from schemas.core.principals import SERVICE_ACTOR
+from schemas.customers import contribution
+from schemas.sales.documents import SalesDocument
 from schemas.text.phones import normalize_phone
 
 _BATCH: Final = 500
 _FIELDS: Final = (
     "number",
-    PHONE_FIELD,
+    "phone_e164",
     "customer_name",
     "customer_phone",
     "customer_address",
@@ -101,41 +102,44 @@ async def _count_batch(
     """
     criteria = {"store": store, "number": {"$gt": after}}
 
-    async def count(session: AsyncIOMotorClientSession) -> list[Document]:
+    async def count(session: AsyncIOMotorClientSession) -> list[SalesDocument]:
         fields = (*_FIELDS, *_COUNTED)
         found = database[kind].find(criteria, fields, session=session).sort("number", 1).limit(_BATCH)
         batch = await found.to_list(_BATCH)
         uncounted = [each for each in batch if _is_uncounted(each, region)]
         if uncounted:
-            marks = [UpdateOne({"_id": each["_id"]}, {"$set": {PHONE_FIELD: each[PHONE_FIELD]}}) for each in uncounted]
+            marks = [
+                UpdateOne({"_id": each["_id"]}, {"$set": {"phone_e164": each["phone_e164"]}}) for each in uncounted
+            ]
             await database[kind].bulk_write(marks, ordered=False, session=session)
-            await _write(session, database, store, counts_of(kind, uncounted))
+            await _write(session, database, store, counts_of(uncounted))
         return batch
 
-    batch: list[Document] = await session.with_transaction(count)
+    batch: list[SalesDocument] = await session.with_transaction(count)
     on_progress(len(batch))
     return batch[-1]["number"] if len(batch) == _BATCH else None
 
 
-def _is_uncounted(document: Document, region: str) -> bool:
+def _is_uncounted(document: SalesDocument, region: str) -> bool:
     """Set the normalized phone number of a document; return whether the document has to be counted or marked."""
-    if document.get(PHONE_FIELD) is not None:
+    if document.get("phone_e164") is not None:
         return False
-    was_seen = PHONE_FIELD in document
-    document[PHONE_FIELD] = normalize_phone(document["customer_phone"], region)
-    return not was_seen or document[PHONE_FIELD] is not None
+    was_seen = "phone_e164" in document
+    document["phone_e164"] = normalize_phone(document["customer_phone"], region)
+    return not was_seen or document["phone_e164"] is not None
 
 
-def counts_of(kind: str, documents: list[Document]) -> dict[str, CustomerDelta]:
+def counts_of(documents: Iterable[SalesDocument]) -> dict[str, CustomerDelta]:
     """Return the changes to customers, by phone number. They do not restore a deleted customer: the sales are old."""
     counts: dict[str, CustomerDelta] = {}
     for document in documents:
-        if document[PHONE_FIELD] is None:
+        if document["phone_e164"] is None:
             continue
-        count = counts.setdefault(document[PHONE_FIELD], CustomerDelta(restores=False))
-        count.create = count.create or partial(customer_fields, document, document["created_at"])
+        count = counts.setdefault(document["phone_e164"], CustomerDelta(restores=False))
+        new = partial(new_customer, document, document["created_at"], SERVICE_ACTOR.signature)
+        count.create = count.create or new
         count.visited_at = max(document["created_at"], count.visited_at or document["created_at"])
-        added = contribution(kind, document)
+        added = contribution(document)
         count.add(added[1] if added else {})
     return counts
 

@@ -1,20 +1,31 @@
 """Commands that create and change estimates and orders."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 from repositories.database.errors import AlreadyConverted
 from repositories.journal.command import DOCUMENT_BYTES, Command, DocumentCommand
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.document_numbers import format_number
-from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.core.money import MAX_TOTAL, MINOR_PER_UNIT
-from schemas.customers import PHONE_FIELD
 from schemas.journal import events
 from schemas.journal.idempotency import releasable_keys
 from schemas.sales import statuses
+from schemas.sales.documents import (
+    Draft,
+    Estimate,
+    EstimateFields,
+    Order,
+    OrderFields,
+    SaleDraft,
+    SalesDocument,
+    Searchable,
+    Summary,
+    draft_of,
+    summarize,
+)
 from schemas.text.phones import normalize_phone
 from schemas.text.search_terms import search_terms
 
@@ -31,18 +42,22 @@ class CreateDocument(Command):
 
     kind: str
     document_id: str
-    draft: Document
+    draft: Draft
     is_forwardable: ClassVar[bool] = True
 
     @property
     def bytes_written(self) -> int:
         return _draft_bytes(self.draft)
 
-    def apply(self, work: UnitOfWork) -> Document:
-        state = _estimate_fields() if self.kind == ESTIMATES else _order_fields(self.draft["payment_mode"])
-        state["retry_keys"] = releasable_keys(self.keys)
-        document = work.insert(self.kind, self.document_id, {**self.draft, **_search_fields(work, self.draft), **state})
-        return work.emit(self.kind, events.CREATE, document)
+    def apply(self, work: UnitOfWork) -> Summary:
+        keys = releasable_keys(self.keys)
+        fields = (
+            _estimate_fields(work, self.draft, keys)
+            if self.kind == ESTIMATES
+            else _order_fields(work, cast("SaleDraft", self.draft), keys)
+        )
+        document: SalesDocument = work.insert(self.kind, self.document_id, fields)
+        return emit(work, self.kind, events.CREATE, document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +77,28 @@ class ConvertEstimate(DocumentCommand):
     #: It reads the estimate, writes it again, and writes an order of the same size.
     copies_of_reads: ClassVar[int] = 3
 
-    def apply(self, work: UnitOfWork) -> Document:
-        estimate = self.find(work)
+    def apply(self, work: UnitOfWork) -> Summary:
+        estimate: Estimate = self.find(work)
         check_unconverted(estimate)
         check_total(estimate)
-        order = work.insert(
-            ORDERS,
-            self.order_id,
-            {
-                **{name: estimate[name] for name in _COPIED_FIELDS},
-                **_search_fields(work, estimate),
-                "sale_by": self.sale_by or estimate["sale_by"],
-                "amount_paid": estimate["total"] if self.amount_paid is None else self.amount_paid,
-                "payment_mode": self.payment_mode,
-                **_order_fields(self.payment_mode),
-                "estimate_id": estimate["_id"],
-                "estimate_number": estimate["number"],
-                "retry_keys": releasable_keys(self.keys),
-            },
-        )
-        work.update(ESTIMATES, estimate, converted=True, order_id=order["_id"], order_number=order["number"])
-        return work.emit(
-            ESTIMATES,
-            events.CONVERT,
-            estimate,
-            events.summarize(ORDERS, order),
-            order_id=order["_id"],
-            order_number=order["number"],
-        )
+        draft: SaleDraft = {
+            **draft_of(estimate),
+            "sale_by": self.sale_by or estimate["sale_by"],
+            "amount_paid": estimate["total"] if self.amount_paid is None else self.amount_paid,
+            "payment_mode": self.payment_mode,
+        }
+        fields = _order_fields(work, draft, releasable_keys(self.keys), estimate)
+        order: Order = work.insert(ORDERS, self.order_id, fields)
+        made = {"order_id": order["_id"], "order_number": order["number"]}
+        work.update(ESTIMATES, estimate, converted=True, **made)
+        return work.emit(ESTIMATES, events.CONVERT, estimate, summarize(order), **made)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceEstimate(DocumentCommand):
     """Replace the body of an unconverted estimate."""
 
-    draft: Document
+    draft: Draft
     kind: ClassVar[str] = ESTIMATES
 
     @property
@@ -104,11 +106,11 @@ class ReplaceEstimate(DocumentCommand):
         """Return the size of the draft twice: it is stored, and an event contains it."""
         return 2 * _draft_bytes(self.draft)
 
-    def apply(self, work: UnitOfWork) -> Document:
-        estimate = self.find(work)
+    def apply(self, work: UnitOfWork) -> Estimate:
+        estimate: Estimate = self.find(work)
         check_unconverted(estimate)
-        estimate = work.update(ESTIMATES, estimate, **self.draft, **_search_fields(work, self.draft))
-        work.emit(ESTIMATES, events.UPDATE, estimate)
+        estimate = work.update(ESTIMATES, estimate, **self.draft, **_searchable(work, self.draft))
+        emit(work, ESTIMATES, events.UPDATE, estimate)
         return estimate
 
 
@@ -119,8 +121,8 @@ class ChangeStatus(DocumentCommand):
     status: str
     kind: ClassVar[str] = ORDERS
 
-    def apply(self, work: UnitOfWork) -> Document:
-        order = self.find(work)
+    def apply(self, work: UnitOfWork) -> Order:
+        order: Order = self.find(work)
         if order["status"] == self.status:
             return order
         statuses.check_transition(order["status"], self.status)
@@ -128,51 +130,52 @@ class ChangeStatus(DocumentCommand):
             # The sale is cancelled, so its cart may be sold again.
             work.release_keys(order.get("retry_keys", ()), order["_id"])
         order = work.update(ORDERS, order, status=self.status)
-        work.emit(ORDERS, events.UPDATE, order)
+        emit(work, ORDERS, events.UPDATE, order)
         return order
 
 
-#: The fields that an order copies from its estimate.
-_COPIED_FIELDS = (
-    "customer_name",
-    "customer_phone",
-    "customer_address",
-    "items",
-    "subtotal",
-    "discount",
-    "discount_percentage",
-    "round_off",
-    "total",
-)
+def emit(work: UnitOfWork, kind: str, action: str, document: SalesDocument) -> Summary:
+    """Append an event of a document to the log, and return the document's summary."""
+    return work.emit(kind, action, document, summarize(document))
 
 
-def _draft_bytes(draft: Document) -> int:
-    items = draft.get("items", ())
-    texts = [item["name"] for item in items]
+def _draft_bytes(draft: Draft) -> int:
+    texts = [item["name"] for item in draft["items"]]
     name_bytes = sum([len(text) if text.isascii() else _BYTES_PER_CHARACTER * len(text) for text in texts])
-    return DOCUMENT_BYTES + _LINE_BYTES * len(items) + name_bytes
+    return DOCUMENT_BYTES + _LINE_BYTES * len(texts) + name_bytes
 
 
-def _search_fields(work: UnitOfWork, draft: Document) -> Document:
-    """Return the terms for the `q` filter, and the phone number that assigns the document to a customer."""
+def _searchable(work: UnitOfWork, draft: Draft) -> Searchable:
     phone = draft["customer_phone"]
-    return {"terms": search_terms(draft["customer_name"], phone), PHONE_FIELD: normalize_phone(phone, work.region)}
+    return {"terms": search_terms(draft["customer_name"], phone), "phone_e164": normalize_phone(phone, work.region)}
 
 
-def _estimate_fields() -> Document:
-    return {"converted": False, "order_id": None, "order_number": None}
-
-
-def _order_fields(payment_mode: str) -> Document:
+def _estimate_fields(work: UnitOfWork, draft: Draft, retry_keys: list[str]) -> EstimateFields:
     return {
-        "status": statuses.COMPLETED,
-        "payment_group": statuses.payment_group(payment_mode),
-        "estimate_id": None,
-        "estimate_number": None,
+        **draft,
+        **_searchable(work, draft),
+        "converted": False,
+        "order_id": None,
+        "order_number": None,
+        "retry_keys": retry_keys,
     }
 
 
-def check_unconverted(estimate: Document) -> None:
+def _order_fields(
+    work: UnitOfWork, draft: SaleDraft, retry_keys: list[str], estimate: Estimate | None = None
+) -> OrderFields:
+    return {
+        **draft,
+        **_searchable(work, draft),
+        "status": statuses.COMPLETED,
+        "payment_group": statuses.payment_group(draft["payment_mode"]),
+        "estimate_id": None if estimate is None else estimate["_id"],
+        "estimate_number": None if estimate is None else estimate["number"],
+        "retry_keys": retry_keys,
+    }
+
+
+def check_unconverted(estimate: Estimate) -> None:
     """Raise AlreadyConverted, which names the order if it is known, if an estimate has been converted."""
     if not estimate["converted"]:
         return
@@ -182,7 +185,7 @@ def check_unconverted(estimate: Document) -> None:
     raise AlreadyConverted(detail, order_id=estimate["order_id"], sale_number=number)
 
 
-def check_total(estimate: Document) -> None:
+def check_total(estimate: Estimate) -> None:
     """Raise InvalidBody if an estimate's total is not allowed for a bill: earlier versions did not limit totals."""
     if estimate["total"] > MAX_TOTAL:
         defect = f"must be at most {MAX_TOTAL // MINOR_PER_UNIT:,}"

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from bson import decode_iter
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
-from repositories.database.client import BATCH_SIZE, Database
+from repositories.database.client import BATCH_SIZE, Collection, Database, Filter
 from repositories.database.errors import NotFound, read_deadline, translate_errors
 from repositories.database.pages import Page, first_page_of_bytes
 from repositories.database.raw_documents import find_raw
@@ -19,8 +19,8 @@ from repositories.database.text_search import prefix_filter, search_filter
 from schemas.core.calendar import widest_bounds
 from schemas.core.collections import ESTIMATES, EVENT_TYPES
 from schemas.core.document_numbers import parse_number
-from schemas.core.documents import Document
 from schemas.sales import statuses
+from schemas.sales.documents import SalesDocument
 from schemas.sales.listing import DocumentCursor, Listing
 from schemas.text.folding import name_key
 
@@ -36,27 +36,30 @@ _CLOSE_SECONDS: Final = 0.2
 _PROJECTION: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
 
 
-class Documents:
+D = TypeVar("D", bound=SalesDocument)
+
+
+class Documents(Generic[D]):
     """The live (not voided) documents of one kind in one store."""
 
     def __init__(self, database: Database, store: str, kind: str) -> None:
-        self._collection = database[kind]
+        self._collection: Collection[D] = database[kind]
         self._store = store
         self.kind = kind
 
-    async def get(self, document_id: str, *, include_voided: bool = False) -> Document:
+    async def get(self, document_id: str, *, include_voided: bool = False) -> D:
         """Return a document; raise NotFound if there is none, or if it is voided."""
         live = {} if include_voided else {"voided_at": None}
         return await self._one({"_id": document_id, "store": self._store, **HAS_NUMBER, **live})
 
-    async def by_number(self, text: str) -> Document:
+    async def by_number(self, text: str) -> D:
         """Return a document by its number, as `#001`, `001` or `1`; raise NotFound as `get` does."""
         number = parse_number(text)
         if number is None:
             raise NotFound(f"There is no such {EVENT_TYPES[self.kind]}.")
         return await self._one({"store": self._store, "number": number, "voided_at": None})
 
-    async def _one(self, criteria: Document) -> Document:
+    async def _one(self, criteria: Filter) -> D:
         async with read_deadline():
             document = await self._collection.find_one(criteria)
         if document is None:
@@ -76,7 +79,7 @@ class Documents:
             found = await find_raw(self._collection, criteria, limit + 1, max_bytes=PAGE_BYTES, **options)
         return first_page_of_bytes(found, limit, PAGE_BYTES)
 
-    async def stream(self, listing: Listing) -> AsyncGenerator[list[Document]]:
+    async def stream(self, listing: Listing) -> AsyncGenerator[list[D]]:
         """Yield a whole list, the newest first. The next batch is read while this one is processed."""
         criteria = self.criteria(listing)
         if criteria is None:
@@ -115,26 +118,26 @@ class Documents:
             {"$group": {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": self._amount_expression()}}},
         ]
         async with read_deadline():
-            rows = await self._collection.aggregate(pipeline).to_list(1)
+            rows: list[Any] = await self._collection.aggregate(pipeline).to_list(1)
         return (rows[0]["count"], rows[0]["amount"]) if rows else (0, 0)
 
-    def amount(self, document: Document) -> int:
+    def amount(self, document: SalesDocument) -> int:
         """Return what a document adds to the amount of its list: an estimate its total, an order the amount kept."""
-        if self.kind == ESTIMATES:
-            return int(document["total"])
-        return int(document["amount_paid"]) if document["status"] in statuses.REVENUE_STATUSES else 0
+        if "amount_paid" not in document:
+            return document["total"]
+        return document["amount_paid"] if document["status"] in statuses.REVENUE_STATUSES else 0
 
     def _amount_expression(self) -> Any:
         if self.kind == ESTIMATES:
             return "$total"
         return {"$cond": [{"$in": ["$status", list(statuses.REVENUE_STATUSES)]}, "$amount_paid", 0]}
 
-    def criteria(self, listing: Listing, *, paged: bool = True) -> Document | None:
+    def criteria(self, listing: Listing, *, paged: bool = True) -> Filter | None:
         """Return a filter for a list, served by an index; None if no document of this kind can match.
 
         :param paged: whether to begin after `listing.after`.
         """
-        criteria: Document = {"store": self._store, "voided_at": None, **HAS_NUMBER}
+        criteria: Filter = {"store": self._store, "voided_at": None, **HAS_NUMBER}
         if listing.status is not None and not self._add_status(criteria, listing.status):
             return None
         if listing.payment_mode is not None and not self._add_payment_mode(criteria, listing.payment_mode):
@@ -150,14 +153,14 @@ class Documents:
             self._add_cursor(criteria, listing.after)
         return criteria
 
-    def _add_status(self, criteria: Document, status: str) -> bool:
+    def _add_status(self, criteria: Filter, status: str) -> bool:
         if self.kind == ESTIMATES:
             criteria["converted"] = status == statuses.CONVERTED
             return status in statuses.ESTIMATE_STATUSES
         criteria["status"] = status
         return status in statuses.ORDER_STATUSES
 
-    def _add_payment_mode(self, criteria: Document, mode: str) -> bool:
+    def _add_payment_mode(self, criteria: Filter, mode: str) -> bool:
         group = name_key(mode)
         if group in statuses.PAYMENT_GROUPS:
             criteria["payment_group"] = group
@@ -165,7 +168,7 @@ class Documents:
             criteria["payment_mode"] = mode
         return self.kind != ESTIMATES
 
-    def _add_cursor(self, criteria: Document, after: DocumentCursor) -> None:
+    def _add_cursor(self, criteria: Filter, after: DocumentCursor) -> None:
         all_of_instant, lower_numbers = after.ties_that_follow(self.kind)
         bounds = criteria.setdefault("created_at", {})
         bounds["$lte" if all_of_instant or lower_numbers else "$lt"] = after.created_at
@@ -181,7 +184,7 @@ async def _close_cursor(cursor: Any, upcoming: asyncio.Future[Any]) -> None:
             await cursor.close()
 
 
-def _add_days(criteria: Document, listing: Listing) -> None:
+def _add_days(criteria: Filter, listing: Listing) -> None:
     """Filter by the stored business date; `created_at` only shortens the scan of the index."""
     lower, upper = widest_bounds(listing.start, listing.end)
     if listing.start is not None:
@@ -192,7 +195,7 @@ def _add_days(criteria: Document, listing: Listing) -> None:
         criteria.setdefault("created_at", {})["$lte"] = upper
 
 
-def _word_filter(word: str) -> Document:
+def _word_filter(word: str) -> Filter:
     """Return a filter for documents that have a term with this prefix, or this number."""
     prefix = prefix_filter(word)
     number = parse_number(word)

@@ -2,18 +2,19 @@
 
 from collections.abc import AsyncIterator
 from itertools import takewhile
+from typing import Any
 
 from repositories.sales.documents import Documents
-from schemas.core.documents import Document
+from schemas.sales.documents import SalesDocument
 from schemas.sales.listing import Listing, SortKey, sort_key
 
-Entry = tuple[str, Document]
+Entry = tuple[str, SalesDocument]
 
 
 class History:
     """The documents of both kinds, merged by their time."""
 
-    def __init__(self, *sources: Documents) -> None:
+    def __init__(self, *sources: Documents[Any]) -> None:
         self._sources = sources
 
     async def stream(self, listing: Listing) -> AsyncIterator[list[Entry]]:
@@ -35,7 +36,7 @@ class History:
 class _KindStream:
     """The documents of one kind that were read and not yielded yet, the newest first."""
 
-    def __init__(self, source: Documents, listing: Listing) -> None:
+    def __init__(self, source: Documents[Any], listing: Listing) -> None:
         self._kind = source.kind
         self._batches = source.stream(listing)
         self.entries: list[Entry] = []

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from repositories.journal.command import DocumentCommand, Reads
 from repositories.journal.unit_of_work import UnitOfWork
-from repositories.sales.commands import check_unconverted
+from repositories.sales.commands import check_unconverted, emit
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.documents import Document
 from schemas.journal import events
+from schemas.sales.documents import Estimate, Order, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class VoidEstimate(DocumentCommand):
     voided_by: str | None = None
     kind: ClassVar[str] = ESTIMATES
 
-    def apply(self, work: UnitOfWork) -> Document:
-        estimate = self.find(work)
+    def apply(self, work: UnitOfWork) -> Summary:
+        estimate: Estimate = self.find(work)
         check_unconverted(estimate)
         voided = work.void(ESTIMATES, estimate, self.reason, self.voided_by)
-        return work.emit(ESTIMATES, events.DELETE, voided)
+        return emit(work, ESTIMATES, events.DELETE, voided)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,17 @@ class VoidOrder(DocumentCommand):
         order = (ORDERS, self.document_id)
         return (order,) if self.estimate_id is None else (order, (ESTIMATES, self.estimate_id))
 
-    def apply(self, work: UnitOfWork) -> Document:
-        order = self.find(work)
+    def apply(self, work: UnitOfWork) -> Summary:
+        order: Order = self.find(work)
         voided = work.void(ORDERS, order, self.reason, self.voided_by)
-        answer = work.emit(ORDERS, events.DELETE, voided)
-        estimate = None if self.estimate_id is None else work.find(ESTIMATES, self.estimate_id)
+        answer = emit(work, ORDERS, events.DELETE, voided)
+        estimate: Estimate | None = None if self.estimate_id is None else work.find(ESTIMATES, self.estimate_id)
         if estimate is None:
             return answer
         if self.keep_estimate:
             estimate = work.update(ESTIMATES, estimate, converted=False, order_id=None, order_number=None)
-            work.emit(ESTIMATES, events.UPDATE, estimate)
+            emit(work, ESTIMATES, events.UPDATE, estimate)
         else:
             estimate = work.void(ESTIMATES, estimate, self.reason, self.voided_by)
-            work.emit(ESTIMATES, events.DELETE, estimate)
+            emit(work, ESTIMATES, events.DELETE, estimate)
         return answer

@@ -10,6 +10,7 @@ from schemas.core.collections import LINKS
 from schemas.core.documents import Document
 from schemas.core.principals import public_fields
 from schemas.journal import events
+from schemas.sharing import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,11 @@ class AddLink(Command):
     def reads(self) -> Reads:
         return ((self.kind, self.document_id),)
 
-    def apply(self, work: UnitOfWork) -> Document:
+    def apply(self, work: UnitOfWork) -> Link:
         find_live(work, self.kind, self.document_id)
         fields = {"kind": self.kind, "document_id": self.document_id, "token": self.token}
         made_with = {"message_id": self.message_id, "retry_keys": list(self.retry_keys)}
-        link = work.add(LINKS, self.link_id, {**fields, **made_with, "expires_at": self.expires_at})
+        link: Link = work.add(LINKS, self.link_id, {**fields, **made_with, "expires_at": self.expires_at})
         work.emit(LINKS, events.CREATE, link, _event_data(link))
         return link
 
@@ -48,15 +49,15 @@ class EndLink(DocumentCommand):
 
     kind: ClassVar[str] = LINKS
 
-    def apply(self, work: UnitOfWork) -> Document:
-        link = self.find(work)
-        if link.get("message_id"):
+    def apply(self, work: UnitOfWork) -> Link:
+        link: Link = self.find(work)
+        if (message_id := link.get("message_id")) is not None:
             # A repeated request for that message must create one with a valid link.
-            work.release_keys(link["retry_keys"], link["message_id"])
+            work.release_keys(link["retry_keys"], message_id)
         link = work.update(LINKS, link, voided_at=work.now)
         work.emit(LINKS, events.DELETE, link, _event_data(link))
         return link
 
 
-def _event_data(link: Document) -> Document:
+def _event_data(link: Link) -> Document:
     return {name: value for name, value in public_fields(link).items() if name != "retry_keys"}

@@ -39,7 +39,7 @@ class ChangeSettings(Command):
         return ((SETTINGS, self.store),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        stored = work.find(SETTINGS, self.store)
+        stored: Document | None = work.find(SETTINGS, self.store)
         settings = ShopSettings.of(stored, self.defaults)
         check_version(settings.version, self.versions)
         changes = checked_changes(settings, self.changes)
@@ -47,7 +47,7 @@ class ChangeSettings(Command):
             return stored or {}
         is_first = stored is None
         if stored is None:
-            after = work.add(SETTINGS, self.store, {**initial_switches(self.defaults), **changes})
+            after: Document = work.add(SETTINGS, self.store, {**initial_switches(self.defaults), **changes})
         else:
             after = work.update(SETTINGS, stored, **changes)
         shown = ShopSettings.of(after, self.defaults).shown()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from schemas.core.documents import Document
+from schemas.core.documents import ActorFields, Document, Signature
 
 OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
 #: `DEVICE` is the role of a cashier's device; an owner's has the role of an owner, and a viewer's that of a viewer.
@@ -70,7 +70,7 @@ class Actor:
         return cls(principal.id, principal.name, principal.role, principal.device, address, request_id)
 
     @property
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> ActorFields:
         """Return the actor as an event stores it."""
         return {
             "id": self.id,
@@ -82,7 +82,7 @@ class Actor:
         }
 
     @property
-    def signature(self) -> dict[str, Any]:
+    def signature(self) -> Signature:
         """Return the actor as a document stores it."""
         return {"id": self.id, "name": self.name}
 
@@ -103,6 +103,6 @@ def device_principal(device: Mapping[str, Any], credential: str) -> Principal:
     return Principal(device["_id"], device["name"], role, device["belongs_to"], device["_id"], credential)
 
 
-def public_fields(account: Document) -> Document:
+def public_fields(account: Mapping[str, Any]) -> Document:
     """Return an account as its event stores it: without its secrets."""
     return {name: value for name, value in account.items() if name not in SECRET_FIELDS}

@@ -10,26 +10,12 @@ from schemas.core.calendar import shop_time
 from schemas.core.collections import ESTIMATES, EVENT_TYPES, MESSAGES, ORDERS, TOPICS
 from schemas.core.document_numbers import format_number
 from schemas.core.money import to_json
-from schemas.sales.statuses import CONVERTED, PENDING
 
 Event = Mapping[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
 COLLECTIONS_BY_TYPE: Final = {name: kind for kind, name in EVENT_TYPES.items()}
-
-
-def summarize(kind: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Return the short form of a document, for the response to its creation, for events and for repeated requests."""
-    short = {
-        name: document[name] for name in ("_id", "number", "customer_name", "sale_by", "total", "created_at", "version")
-    }
-    if kind == ESTIMATES:
-        short["status"] = CONVERTED if document["converted"] else PENDING
-    else:
-        for name in ("status", "amount_paid", "payment_mode", "estimate_id", "estimate_number"):
-            short[name] = document[name]
-    return short
 
 
 def event_topics(event: Event) -> tuple[str, ...]:

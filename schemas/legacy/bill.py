@@ -13,6 +13,7 @@ from schemas.core.documents import Document
 from schemas.core.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_PRICE, MAX_QUANTITY
 from schemas.legacy import values
 from schemas.legacy.shapes import OTHER_NAMES_OF_LINES, with_usual_names
+from schemas.sales.documents import LineItem
 from schemas.sales.pricing import Line
 
 _MAX_PRICE: Final = MAX_PRICE * money.MINOR_PER_UNIT
@@ -29,8 +30,7 @@ class DefectNotes(Protocol):
 
 
 def convert_bill(finding: DefectNotes) -> Document:
-    """Return items, subtotal, discount, discount_percentage, round_off and total, as
-    `schemas.sales.documents.draft` does."""
+    """Return the lines and sums of a bill."""
     items = _items(finding)
     claimed = values.fixed(finding.source.get("total"), money.MONEY_PLACES, money.MAX_TOTAL)
     subtotal = sum(item["total"] for item in items)
@@ -57,12 +57,12 @@ def convert_bill(finding: DefectNotes) -> Document:
     }
 
 
-def _items(finding: DefectNotes) -> list[Document]:
+def _items(finding: DefectNotes) -> list[LineItem]:
     raw = finding.source.get("items")
     if not isinstance(raw, list) or not raw:
         finding.note("items_missing", "items", "no lines")
         return []
-    items: list[Document] = []
+    items: list[LineItem] = []
     subtotal, unreadable, mended = 0, 0, 0
     other_names: Counter[str] = Counter()
     rounded: list[str] = []
@@ -88,7 +88,7 @@ def _items(finding: DefectNotes) -> list[Document]:
     return items
 
 
-def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[Document, bool]:
+def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[LineItem, bool]:
     """Return a line, and whether a value of it was replaced.
 
     :param room: how much the bill's total may still grow.
@@ -116,7 +116,7 @@ def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[Document, 
     if total > room:
         price = total = 0
         is_mended = True
-    item = {
+    item: LineItem = {
         "id": _line_id(raw_id, position),
         "name": name or "Item",
         "price": price,
@@ -162,7 +162,7 @@ def note_rounding(finding: DefectNotes, field: str, minor: int) -> None:
         finding.note(f"{field}_rounded" if field == "total" else "amount_rounded", field, _shown(minor))
 
 
-def _rounded(line: Mapping[str, Any], item: Document) -> list[str]:
+def _rounded(line: Mapping[str, Any], item: Mapping[str, Any]) -> list[str]:
     """Return a description of each value of a line that was rounded."""
     places = {"price": money.MONEY_PLACES, "quantity": money.QUANTITY_PLACES, "discount": money.PERCENT_PLACES}
     return [

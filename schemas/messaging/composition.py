@@ -1,13 +1,15 @@
 """The composition of messages to customers. Pure."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.messaging.delivery import MAX_CAPTION_LENGTH, MAX_TEXT_LENGTH, OutgoingMessage
 from schemas.printing.formatting import format_money
 from schemas.printing.letterhead import Letterhead
 from schemas.printing.sheet import display_number, file_name
+from schemas.sales.documents import SalesDocument
 from schemas.text.phones import normalize_phone
 
 
@@ -19,7 +21,7 @@ def require_phone(text: str, region: str) -> str:
     return number
 
 
-def text_message(body: Document, to: str) -> OutgoingMessage:
+def text_message(body: Mapping[str, Any], to: str) -> OutgoingMessage:
     """Return the message of a loaded `MessageBody`; raise InvalidBody if it is empty, or too long for a caption."""
     url = body.get("pdf_url")
     if url is not None:
@@ -30,12 +32,12 @@ def text_message(body: Document, to: str) -> OutgoingMessage:
     return OutgoingMessage(to, text)
 
 
-def compose_caption(body: Document) -> str:
+def compose_caption(body: Mapping[str, Any]) -> str:
     """Return the caption that a loaded body gives a document; raise InvalidBody if it is too long."""
     return _text(body, MAX_CAPTION_LENGTH)
 
 
-def _text(body: Document, longest: int) -> str:
+def _text(body: Mapping[str, Any], longest: int) -> str:
     """Return message and caption together, or one of them where they are equal."""
     text = "\n\n".join(dict.fromkeys(each for each in (body["message"], body["caption"]) if each))
     if len(text) > longest:
@@ -48,7 +50,7 @@ def invalid_field(name: str, detail: str) -> InvalidBody:
 
 
 def document_message(
-    document: Document, head: Letterhead, currency: str, *, to: str, text: str | None, document_url: str
+    document: SalesDocument, head: Letterhead, currency: str, *, to: str, text: str | None, document_url: str
 ) -> OutgoingMessage:
     """Return the message that sends an estimate or an order.
 

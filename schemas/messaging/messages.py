@@ -6,15 +6,22 @@ unknown. The process moves `due_at` forward, which is its lease. None: there is 
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 from schemas.core.calendar import shop_time
 from schemas.core.collections import MESSAGES, REGISTRY
-from schemas.core.documents import Document
+from schemas.core.documents import Document, select
 from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refused, RetryLater
+from schemas.messaging.documents import (
+    Attachment,
+    Letter,
+    Message,
+    MessageDraft,
+    MessageError,
+    MessageSummary,
+)
 from schemas.messaging.states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, UNKNOWN, longer_delay, retry_delay
 
 _REFERENCE: Final = re.compile(rf"({REGISTRY[MESSAGES].prefix}[0-9A-Z]{{26}})\.([0-9]{{1,9}})", re.ASCII)
@@ -22,46 +29,44 @@ _REFERENCE: Final = re.compile(rf"({REGISTRY[MESSAGES].prefix}[0-9A-Z]{{26}})\.(
 OPEN_STATES: Final = frozenset({QUEUED, SENDING})
 #: The field with the time at which a message reached each of these states.
 STATE_TIMES: Final[Mapping[str, str]] = {SENT: "sent_at", DELIVERED: "delivered_at", READ: "read_at"}
-#: The stored fields of an outgoing message, equal at each attempt.
-_KEPT: Final = ("to", "text", "document_url", "filename")
 #: The fields of a message that no process handles any more.
 FINISHED_FIELDS: Final[Mapping[str, Any]] = {"due_at": None, "holder": None}
 _UNANSWERED: Final = "unanswered"
-_RESTORED: Final = {"code": "restored", "reason": "It was open in the backup, and may have been sent since."}
+_RESTORED: Final[MessageError] = {
+    "code": "restored",
+    "reason": "It was open in the backup, and may have been sent since.",
+}
 
 #: The error of a message whose document cannot be opened any more.
-DOCUMENT_GONE: Final = {"code": "document_gone", "reason": "Its document is voided, or the link to it has ended."}
+DOCUMENT_GONE: Final[MessageError] = {
+    "code": "document_gone",
+    "reason": "Its document is voided, or the link to it has ended.",
+}
 
 _DOUBTS: Final = (_UNANSWERED, _RESTORED["code"])
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """The document behind the URL of a message. A field is None where there is none.
-
-    :ivar kind: `estimates` or `orders`.
-    :ivar document_id: of the estimate or order.
-    :ivar link_id: of the public link.
-    :ivar until: when the URL expires.
-    """
-
-    kind: str | None = None
-    document_id: str | None = None
-    link_id: str | None = None
-    until: datetime | None = None
+NO_ATTACHMENT: Final[Attachment] = {"kind": None, "document_id": None, "link_id": None, "until": None}
 
 
-NO_ATTACHMENT: Final = Attachment()
+def attachment_of(kind: str, document_id: str, link_id: str, until: datetime) -> Attachment:
+    """Return the document behind a public link."""
+    return {"kind": kind, "document_id": document_id, "link_id": link_id, "until": until}
 
 
-def draft_message(letter: OutgoingMessage, enclosed: Attachment = NO_ATTACHMENT) -> Document:
+def draft_message(message: OutgoingMessage, attachment: Attachment = NO_ATTACHMENT) -> MessageDraft:
     """Return the stored fields of a requested message."""
-    content = {name: getattr(letter, name) for name in _KEPT}
+    letter = cast("Letter", {name: getattr(message, name) for name in Letter.__annotations__})
     return {
-        "letter": content,
-        **asdict(enclosed),
-        **dict.fromkeys(("provider", "provider_id", "error", *STATE_TIMES.values())),
+        "letter": letter,
+        **attachment,
         "attempt": 0,
+        "provider": None,
+        "provider_id": None,
+        "error": None,
+        "sent_at": None,
+        "delivered_at": None,
+        "read_at": None,
     }
 
 
@@ -70,10 +75,9 @@ def queued_fields(outbox: str, now: datetime) -> Document:
     return {"state": QUEUED, "outbox": outbox, "tries": 0, "due_at": now, "holder": None}
 
 
-def outgoing_message(message: Document) -> OutgoingMessage:
+def outgoing_message(message: Message) -> OutgoingMessage:
     """Return the message for the provider, at its current attempt."""
-    kept = {name: message["letter"][name] for name in _KEPT}
-    return OutgoingMessage(**kept, reference=f"{message['_id']}.{message['attempt']}")
+    return OutgoingMessage(**message["letter"], reference=f"{message['_id']}.{message['attempt']}")
 
 
 def parse_reference(reference: str | None) -> tuple[str | None, int | None]:
@@ -82,12 +86,12 @@ def parse_reference(reference: str | None) -> tuple[str | None, int | None]:
     return (match[1], int(match[2])) if match else (None, None)
 
 
-def failed_fields(error: Document) -> Document:
+def failed_fields(error: MessageError) -> Document:
     """Return the fields of a message that has failed."""
     return {**FINISHED_FIELDS, "state": FAILED, "error": error}
 
 
-def outcome_fields(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:
+def outcome_fields(message: Message, outcome: Outcome, now: datetime, chance: float) -> Document:
     """Return the fields of a message after an attempt; for `chance` see `retry_delay`."""
     if isinstance(outcome, Accepted):
         return {**FINISHED_FIELDS, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
@@ -102,16 +106,16 @@ def outcome_fields(message: Document, outcome: Outcome, now: datetime, chance: f
     return {**FINISHED_FIELDS, "state": UNKNOWN, "error": _error(_UNANSWERED, outcome.reason)}
 
 
-def is_doubtful(message: Document) -> bool:
+def is_doubtful(message: Message) -> bool:
     """Return whether the last attempt may have sent the message."""
     return message["error"] is not None and message["error"]["code"] in _DOUBTS
 
 
-def _error(code: str, reason: str) -> Document:
+def _error(code: str, reason: str) -> MessageError:
     return {"code": code, "reason": reason}
 
 
-def summarize_message(message: Document) -> Document:
+def summarize_message(message: Message) -> MessageSummary:
     """Return a message's data in events: its state, without phone number and text."""
     error = message["error"]
     return {
@@ -124,7 +128,7 @@ def summarize_message(message: Document) -> Document:
     }
 
 
-def restored_message(message: Document) -> Document:
+def restored_message(message: Message) -> Message:
     """Return a message of an archive as a restore stores it.
 
     A restore never sends a message, since it may have been sent after the backup; and archives have no uploads.
@@ -133,14 +137,14 @@ def restored_message(message: Document) -> Document:
         message = {**message, "until": message["created_at"]}
     if message["state"] not in OPEN_STATES:
         return message
-    return {**message, **FINISHED_FIELDS, "state": UNKNOWN, "error": _RESTORED}
+    return {**message, "due_at": None, "holder": None, "state": UNKNOWN, "error": _RESTORED}
 
 
-def serialize_message(message: Document, zone: ZoneInfo) -> Document:
+def serialize_message(message: Message, zone: ZoneInfo) -> Document:
     """Return a message as the list shows it; `next_try_at` is set while it is queued."""
     letter = message["letter"]
     due = message["due_at"] if message["state"] == QUEUED else None
-    times = {name: message[name] for name in ("created_at", "updated_at", *STATE_TIMES.values())} | {"next_try_at": due}
+    times = {**select(message, ("created_at", "updated_at", *STATE_TIMES.values())), "next_try_at": due}
     return {
         "id": message["_id"],
         "state": message["state"],

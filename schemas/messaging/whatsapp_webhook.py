@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from schemas.core.errors import ShopError
+from schemas.messaging.documents import MessageError
 from schemas.messaging.provider_errors import cloud_error
 from schemas.messaging.states import DELIVERED, FAILED, READ, SENT
 
@@ -71,11 +72,11 @@ class StatusUpdate:
     state: str
     at: datetime
     code: str | None = None
-    reason: str | None = None
+    reason: str = ""
     reference: str | None = None
 
     @property
-    def error(self) -> dict[str, str | None] | None:
+    def error(self) -> MessageError | None:
         return None if self.code is None else {"code": self.code, "reason": self.reason}
 
 
@@ -103,7 +104,7 @@ def _news(status: Mapping[str, Any]) -> StatusUpdate | None:
         return None
     if not isinstance(state, str) or state not in _TOLD or not _SECONDS.fullmatch(stamp):
         return None
-    code, reason = _error(status) if state == FAILED else (None, None)
+    code, reason = _error(status) if state == FAILED else (None, "")
     reference = status.get("biz_opaque_callback_data")
     at = datetime.fromtimestamp(int(stamp), UTC)
     return StatusUpdate(provider_id, state, at, code, reason, reference if isinstance(reference, str) else None)

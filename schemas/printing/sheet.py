@@ -5,11 +5,11 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from schemas.core import money
-from schemas.core.documents import Document
 from schemas.printing.amount_in_words import amount_in_words
 from schemas.printing.formatting import INDIAN, format_amount, format_money, format_percentage, format_quantity
 from schemas.printing.letterhead import Letterhead
 from schemas.sales import statuses
+from schemas.sales.documents import LineItem, Order, SalesDocument
 from schemas.sales.pricing import Line, rounding_tolerance
 
 #: Statuses that the PDF shows, since the sale is no longer valid.
@@ -51,14 +51,14 @@ class Sheet(NamedTuple):
     has_discounts: bool
 
 
-def build_sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: str) -> Sheet:
+def build_sheet(document: SalesDocument, head: Letterhead, zone: ZoneInfo, currency: str) -> Sheet:
     """Return the content of a stored estimate's or order's PDF."""
-    is_order = "amount_paid" in document
+    order = document if "amount_paid" in document else None
     number = display_number(document, head)
-    rest = _rest(document) if is_order else 0
-    due = max(rest, 0) if is_order and not _ended(document) else 0
+    rest = 0 if order is None else _rest(order)
+    due = 0 if order is None or _ended(order) else max(rest, 0)
     return Sheet(
-        title="Bill" if is_order else "Estimate",
+        title="Estimate" if order is None else "Bill",
         number=number,
         head=head,
         facts=_facts(document, number, zone),
@@ -66,19 +66,19 @@ def build_sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: 
         rows=tuple(_row(position, item, currency) for position, item in enumerate(document["items"], start=1)),
         totals=_totals(document, currency),
         total=format_money(document["total"], currency),
-        settled=_settled(document, due, max(-rest, 0), currency) if is_order else (),
+        settled=() if order is None else _settled(order, due, max(-rest, 0), currency),
         words=amount_in_words(document["total"], currency),
         pay=upi_link(head, due, number) if due and currency == INDIAN else None,
         has_discounts=any(item["discount"] for item in document["items"]),
     )
 
 
-def display_number(document: Document, head: Letterhead) -> str:
+def display_number(document: SalesDocument, head: Letterhead) -> str:
     """Return a document's number for people: `#007`, or with the shop's prefix `S-007`."""
     return f"{head.number_prefix or '#'}{document['number']:03d}"
 
 
-def file_name(document: Document) -> str:
+def file_name(document: SalesDocument) -> str:
     """Return a file name that is valid on every system: `order-007.pdf`."""
     return f"{'order' if 'amount_paid' in document else 'estimate'}-{document['number']:03d}.pdf"
 
@@ -100,11 +100,11 @@ def upi_link(head: Letterhead, due: int, number: str) -> str | None:
     return "upi://pay?" + urlencode(parameters, safe="@", quote_via=quote)
 
 
-def _ended(document: Document) -> bool:
+def _ended(document: Order) -> bool:
     return document["status"] in _SHOWN_STATUSES
 
 
-def _facts(document: Document, number: str, zone: ZoneInfo) -> tuple[tuple[str, str], ...]:
+def _facts(document: SalesDocument, number: str, zone: ZoneInfo) -> tuple[tuple[str, str], ...]:
     written = document["created_at"].astimezone(zone)
     facts = [("No.", number), ("Date", f"{written:%d %b %Y, %H:%M}"), ("Served by", document["sale_by"])]
     if "amount_paid" not in document:
@@ -114,12 +114,12 @@ def _facts(document: Document, number: str, zone: ZoneInfo) -> tuple[tuple[str, 
     return (*facts, ("Payment", document["payment_mode"]))
 
 
-def _customer(document: Document) -> tuple[str, ...]:
+def _customer(document: SalesDocument) -> tuple[str, ...]:
     lines = [document["customer_name"], document["customer_phone"], *document["customer_address"].splitlines()]
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _row(position: int, item: Document, currency: str) -> Row:
+def _row(position: int, item: LineItem, currency: str) -> Row:
     return Row(
         str(position),
         item["name"],
@@ -130,7 +130,7 @@ def _row(position: int, item: Document, currency: str) -> Row:
     )
 
 
-def _totals(document: Document, currency: str) -> tuple[tuple[str, str], ...]:
+def _totals(document: SalesDocument, currency: str) -> tuple[tuple[str, str], ...]:
     """Return the figures between the lines and the total; none where subtotal and total are equal."""
     share = document["discount_percentage"]
     figure = {
@@ -141,15 +141,15 @@ def _totals(document: Document, currency: str) -> tuple[tuple[str, str], ...]:
     return (("Subtotal", format_amount(document["subtotal"], currency)), *shown) if shown else ()
 
 
-def _rest(document: Document) -> int:
+def _rest(document: Order) -> int:
     """Return the amount due of an order, negative for an advance; 0 where rounding explains the difference,
     since a till's full payment is stored as it was sent."""
-    rest = int(document["total"] - document["amount_paid"])
+    rest = document["total"] - document["amount_paid"]
     lines = [Line(item["price"], item["quantity"], item["discount"]) for item in document["items"]]
     return 0 if abs(rest) <= rounding_tolerance(lines, document["discount_percentage"]) else rest
 
 
-def _settled(document: Document, due: int, advance: int, currency: str) -> tuple[tuple[str, str], ...]:
+def _settled(document: Order, due: int, advance: int, currency: str) -> tuple[tuple[str, str], ...]:
     """Return the amount paid, and the amount due or paid in advance."""
     paid = (("Paid", format_money(document["amount_paid"], currency)),)
     if due:

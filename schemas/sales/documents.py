@@ -1,18 +1,137 @@
-"""Estimates and orders in their stored form."""
+"""Estimates and orders in their stored form.
 
-from typing import Any
+Money is in minor units, a quantity in thousandths, a percentage in millionths of a percent.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NotRequired, TypedDict, cast, final
 
 from schemas.core import money
-from schemas.core.documents import Document
+from schemas.core.documents import Signature, Versioned, select
 from schemas.core.errors import InvalidBody
 from schemas.sales import pricing
+from schemas.sales.statuses import CONVERTED, PENDING
 
 
-def draft(body: dict[str, Any]) -> Document:
-    """Return the stored fields that a loaded `EstimateBody` determines, with verified totals.
+class LineItem(TypedDict):
+    id: int | str  # as the client sends it; without one, the position from 1
+    name: str
+    price: int
+    quantity: int
+    discount: int  # a percentage
+    total: int
 
-    :returns: customer_name, customer_phone, customer_address, sale_by; items, each with id, name, price, quantity,
-        discount and total; subtotal, discount, discount_percentage, round_off, total. Units as in `schemas.core.money`.
+
+class Draft(TypedDict):
+    """What the body of an estimate determines: subtotal - discount + round_off = total."""
+
+    customer_name: str
+    customer_phone: str
+    customer_address: str
+    sale_by: str
+    items: list[LineItem]
+    subtotal: int
+    discount: int
+    discount_percentage: int | None  # None: the discount is an amount
+    round_off: int
+    total: int
+
+
+class SaleDraft(Draft):
+    amount_paid: int
+    payment_mode: str
+
+
+class Searchable(TypedDict):
+    terms: list[str]  # words of the search
+    phone_e164: str | None  # identifies the customer
+
+
+class EstimateFields(Draft, Searchable):
+    converted: bool
+    order_id: str | None
+    order_number: int | None
+    retry_keys: list[str]  # idempotency keys that are released when it is voided
+
+
+class OrderFields(SaleDraft, Searchable):
+    status: str
+    payment_group: str  # of `payment_mode`
+    estimate_id: str | None
+    estimate_number: int | None
+    retry_keys: list[str]
+
+
+class _Numbered(Versioned):
+    number: int
+    business_date: str  # YYYY-MM-DD, in the store's time zone
+    void_reason: NotRequired[str | None]  # of voided documents, as `voided_by`
+    voided_by: NotRequired[str]
+    created_by: NotRequired[Signature]  # imported documents have no signatures
+    changed_by: NotRequired[Signature]
+    note: NotRequired[str]  # the earlier status of an imported document
+
+
+@final
+class Estimate(EstimateFields, _Numbered):
+    pass
+
+
+@final
+class Order(OrderFields, _Numbered):
+    pass
+
+
+SalesDocument = Estimate | Order
+
+
+class Summary(TypedDict):
+    """The short form of a document: the response to its creation, and the data of its events."""
+
+    _id: str
+    number: int
+    customer_name: str
+    sale_by: str
+    total: int
+    created_at: datetime
+    version: int
+    status: str
+
+
+class OrderSummary(Summary):
+    amount_paid: int
+    payment_mode: str
+    estimate_id: str | None
+    estimate_number: int | None
+
+
+def summarize(document: SalesDocument) -> Summary | OrderSummary:
+    short: Summary = {
+        "_id": document["_id"],
+        "number": document["number"],
+        "customer_name": document["customer_name"],
+        "sale_by": document["sale_by"],
+        "total": document["total"],
+        "created_at": document["created_at"],
+        "version": document["version"],
+        "status": PENDING,
+    }
+    if "amount_paid" not in document:
+        return {**short, "status": CONVERTED} if document["converted"] else short
+    return {
+        **short,
+        "status": document["status"],
+        "amount_paid": document["amount_paid"],
+        "payment_mode": document["payment_mode"],
+        "estimate_id": document["estimate_id"],
+        "estimate_number": document["estimate_number"],
+    }
+
+
+def draft(body: Mapping[str, Any]) -> Draft:
+    """Return what a loaded `EstimateBody` determines, with verified totals.
+
     :raises TotalsMismatch: the client's figures do not follow from the lines.
     """
     items = body["items"]
@@ -28,7 +147,7 @@ def draft(body: dict[str, Any]) -> Document:
         "customer_address": body["customer_address"],
         "sale_by": body["sale_by"],
         "items": [
-            {"id": position, **item, "total": total}
+            cast("LineItem", {"id": position, **item, "total": total})
             for position, (item, total) in enumerate(zip(items, bill.line_totals, strict=True), start=1)
         ],
         "subtotal": bill.subtotal,
@@ -39,8 +158,13 @@ def draft(body: dict[str, Any]) -> Document:
     }
 
 
-def draft_sale(body: dict[str, Any]) -> Document:
-    """Return a `draft` of a loaded `SaleBody`, with payment_mode and amount_paid (default: the client's total).
+def draft_of(document: SalesDocument) -> Draft:
+    """Return the fields of a document that its body determined."""
+    return cast("Draft", select(document, Draft.__annotations__))
+
+
+def draft_sale(body: Mapping[str, Any]) -> SaleDraft:
+    """Return what a loaded `SaleBody` determines. The default of the amount paid is the client's total.
 
     The amount paid is stored as the client sends it, to the minor unit, also where the stored total is another one: the
     customer saw and paid this amount.
@@ -59,6 +183,4 @@ def draft_sale(body: dict[str, Any]) -> Document:
         raise InvalidBody(
             "amount_paid: must be 0 or more.", [{"pointer": "/amount_paid", "detail": "must be 0 or more"}]
         )
-    document["amount_paid"] = amount_paid
-    document["payment_mode"] = body["payment_mode"]
-    return document
+    return {**document, "amount_paid": amount_paid, "payment_mode": body["payment_mode"]}

@@ -1,9 +1,8 @@
 """Lists of estimates and orders: filters and cursors."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, Self
+from typing import Final, Self, TypedDict
 
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.pagination import Cursor
@@ -15,11 +14,16 @@ from schemas.sales import statuses
 _RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
 
 SortKey = tuple[datetime, int, int]
-#: The stored fields that sort documents of one kind.
-SORT_FIELDS: Final = ("created_at", "number")
 
 
-def sort_key(kind: str, document: Mapping[str, Any]) -> SortKey:
+class SortFields(TypedDict):
+    """The stored fields that sort documents of one kind."""
+
+    created_at: datetime
+    number: int
+
+
+def sort_key(kind: str, document: SortFields) -> SortKey:
     """Return the descending sort key of newest-first lists: instant, kind's rank, number."""
     return document["created_at"], _RANKS[kind], document["number"]
 
@@ -33,7 +37,7 @@ class DocumentCursor(Cursor):
     number: int
 
     @classmethod
-    def of(cls, kind: str, document: Mapping[str, Any]) -> Self:
+    def of(cls, kind: str, document: SortFields) -> Self:
         instant, rank, number = sort_key(kind, document)
         return cls(round(instant.timestamp() * 1000), rank, number)
 

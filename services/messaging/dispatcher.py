@@ -16,8 +16,8 @@ from typing import Final, TypeVar
 
 from repositories.database.errors import Unavailable
 from repositories.messaging.outbox import Outbox
-from schemas.core.documents import Document
 from schemas.messaging.delivery import Outcome, OutgoingMessage, Unknown
+from schemas.messaging.documents import Message
 from schemas.messaging.messages import outgoing_message
 from schemas.messaging.states import SENDING
 from services.messaging.provider import Provider
@@ -110,7 +110,7 @@ class OutboxDispatcher:
                 async with asyncio.timeout(self._poll):
                     await self._wakeup.wait()
 
-    async def _claim(self) -> Document | None:
+    async def _claim(self) -> Message | None:
         """Claim a message; None if there is none or the database is unavailable."""
         try:
             return await self._outbox.claim(secrets.token_hex(8))
@@ -131,7 +131,7 @@ class OutboxDispatcher:
             # The outcome is not known; the message becomes `unknown` when its lease expires.
             logger.error("A message could not be processed.", exc_info=error)
 
-    async def _handle(self, message: Document) -> None:
+    async def _handle(self, message: Message) -> None:
         lease = self._send_seconds + self._settling_seconds
         if message["state"] == SENDING:
             gone = Unknown("The service ended while the message was being sent.")

@@ -6,7 +6,8 @@ from repositories.messaging.uploads import Uploads
 from repositories.sharing.links import PublicLinks
 from schemas.core.errors import ShopError
 from schemas.messaging.composition import invalid_field
-from schemas.messaging.messages import Attachment
+from schemas.messaging.documents import Attachment
+from schemas.messaging.messages import NO_ATTACHMENT, attachment_of
 from services.sharing import token_in
 
 _NO_ADDRESS: Final = (
@@ -40,8 +41,8 @@ async def find_attachment(
     if token is not None:
         link = await public_links.find(token)
         if link is not None and link["store"] == store:
-            return Attachment(link["kind"], link["document_id"], link["_id"], link["expires_at"])
+            return attachment_of(link["kind"], link["document_id"], link["_id"], link["expires_at"])
         until = await uploads.until(store, token)
         if until is not None:
-            return Attachment(until=until)
+            return {**NO_ATTACHMENT, "until": until}
     raise invalid_field("pdf_url", "must be the address of a PDF that this service gave out, and that still opens")

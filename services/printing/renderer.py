@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from cachetools import LRUCache
 
 from repositories.concurrency.single_flight import SingleFlight
-from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.printing.letterhead import A4, Letterhead
 from schemas.printing.sheet import Sheet, build_sheet
+from schemas.sales.documents import SalesDocument
 from services.printing.worker_pool import SHORT, PdfFailed, PdfUnavailable, RenderPool, job_length
 from services.printing.worker_protocol import Job
 
@@ -47,7 +47,7 @@ class PdfRenderer:
         self._shares: Counter[tuple[str, bool]] = Counter()
         self._edition = blake2b(repr((_EDITION, workers.fonts_edition)).encode()).digest()
 
-    def job(self, document: Document, head: Letterhead, paper: str | None = None) -> Job:
+    def job(self, document: SalesDocument, head: Letterhead, paper: str | None = None) -> Job:
         """Return the job of a stored estimate or order; the paper is one of `PAPERS`, or None for that of the shop."""
         return Job(self.build_sheet(document, head), paper or head.paper, int(document["updated_at"].timestamp()))
 
@@ -74,7 +74,7 @@ class PdfRenderer:
             self._shares[share] += 1
         return await self._rendering(name, lambda: self._make(name, job, share))
 
-    def build_sheet(self, document: Document, head: Letterhead) -> Sheet:
+    def build_sheet(self, document: SalesDocument, head: Letterhead) -> Sheet:
         return build_sheet(document, head, self._zone, self._currency)
 
     async def check_logo(self, logo: bytes) -> None:

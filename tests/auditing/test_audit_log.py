@@ -162,5 +162,6 @@ async def test_the_actor_reaches_the_leader(open_shop: OpenShop) -> None:
     sold = await follower.http.post(SALE, json=sale_body(), headers={"X-Request-ID": "from-the-follower"})
     [row] = await audit(leader)
     assert (row["by"]["name"], row["by"]["request_id"]) == ("open", sold.headers["x-request-id"])
-    command = CreateDocument("orders", "ORDER-1", {}, actor=Actor("USER-1", "Ravi", CASHIER, "DEVICE-1"))
+    draft: Any = {}
+    command = CreateDocument("orders", "ORDER-1", draft, actor=Actor("USER-1", "Ravi", CASHIER, "DEVICE-1"))
     assert pickle.loads(pickle.dumps(command)).actor == command.actor  # noqa: S301  (our own)

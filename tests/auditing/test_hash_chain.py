@@ -32,7 +32,7 @@ async def tampered(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIte
 
 
 async def event_of(shop: Shop, seq: int) -> Json:
-    event = await shop.database.events.find_one({"store": shop.store, "seq": seq})
+    event: Json | None = await shop.database.events.find_one({"store": shop.store, "seq": seq})
     assert event is not None
     return event
 

@@ -6,6 +6,7 @@ from repositories.auditing.verification import verify
 from repositories.customers.commands import AddCustomer, ChangeCustomer, RemoveCustomer
 from repositories.journal.journal import Journal
 from repositories.sales.commands import ChangeStatus
+from schemas.customers import CustomerFields
 from schemas.text.phones import INDIA, normalize_phone
 from tests.journal.test_group_commit import journal_of, sale
 from tests.support.faults.failpoints import failing
@@ -55,7 +56,7 @@ async def test_a_number_reassigned_by_another_process_counts_for_its_new_owner(s
     for slip in slips:
         await here.submit(ChangeStatus(slip, "Cancelled"))
     await there.submit(ChangeCustomer((await row(shop, ASHA))["_id"], {"phone": ""}, None))
-    described = {"name": "Meera", "phone": ASHA, "email": "", "address": "", "notes": ""}
+    described: CustomerFields = {"name": "Meera", "phone": ASHA, "email": "", "address": "", "notes": ""}
     await there.submit(AddCustomer("CUST-MEERA", described, normalize_phone(ASHA, INDIA)))
     await sell(here, ASHA)
     assert ((await row(shop, ASHA))["_id"], (await row(shop, ASHA))["sums"]["orders"]) == ("CUST-MEERA", 1)

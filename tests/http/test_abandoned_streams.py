@@ -61,7 +61,7 @@ async def test_closing_a_stream_closes_its_cursor(shop: Shop, monkeypatch: pytes
     monkeypatch.setattr("repositories.sales.documents._CLOSE_SECONDS", 10.0)
     await shop.sale()
     await copy(shop, 3 * BATCH_SIZE)
-    stream = Documents(shop.database, shop.store, ORDERS).stream(Listing())
+    stream = Documents[Any](shop.database, shop.store, ORDERS).stream(Listing())
     assert len(await anext(stream)) == 50
     async with asyncio.timeout(30):
         # The cursor is not idle while the next documents are read.

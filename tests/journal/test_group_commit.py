@@ -31,9 +31,8 @@ def journal_of(shop: Shop, **options: Any) -> Journal:
 
 
 def sale(keys: tuple[RequestKey, ...] = (), **changes: Any) -> CreateDocument:
-    return CreateDocument(
-        ORDERS, new_id(ORDERS, utc_now()), {**draft_sale(SaleBody().load(sale_body())), **changes}, keys=keys
-    )
+    fields: Any = {**draft_sale(SaleBody().load(sale_body())), **changes}
+    return CreateDocument(ORDERS, new_id(ORDERS, utc_now()), fields, keys=keys)
 
 
 def estimate() -> CreateDocument:
@@ -184,9 +183,8 @@ async def test_a_lasting_fault_is_unavailable_and_nothing_is_written(shop: Shop)
 async def test_a_command_that_waits_until_its_deadline_is_never_carried_out(shop: Shop) -> None:
     journal = journal_of(shop, deadline=0.3, group_limit=1)
     async with failing(shop.database, "commitTransaction", times=1, blockConnection=True, blockTimeMS=600):
-        first, second = await asyncio.gather(journal.submit(sale(KEY)), journal.submit(sale()), return_exceptions=True)
-    assert isinstance(first, OutcomeUnknown)
-    assert type(second) is Unavailable
+        waiting = asyncio.gather(journal.submit(sale(KEY)), journal.submit(sale()), return_exceptions=True)
+        assert [type(each) for each in await waiting] == [OutcomeUnknown, Unavailable]
     await journal.close()
     # The first was being committed, and has been since: a retry gets its answer.
     again = await journal_of(shop).submit(sale(KEY))

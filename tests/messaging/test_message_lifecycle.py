@@ -78,7 +78,7 @@ class MessageMachine(RuleBasedStateMachine):
         attempt = claim["attempt"] + 1
         before, was_begun = self.message, self.message["state"] == SENDING
         self.apply(BeginAttempt("MSG-1", claim["holder"], attempt, "memory", self.now + LEASE))
-        begun = self.message
+        begun: Any = self.message
         assert begun is before or claim["holder"] == before["holder"], "another worker has claimed it since"
         if not was_begun and (begun["state"], begun["holder"], begun["attempt"]) == (SENDING, claim["holder"], attempt):
             assert self.is_free, "it may have been sent, and no user requested a retry"

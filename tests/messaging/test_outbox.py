@@ -10,6 +10,7 @@ from repositories.messaging.outbox import CLAIM_SECONDS, Outbox
 from schemas.core.errors import IllegalTransition
 from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.delivery import Accepted, Refused, RetryLater, Unknown
+from schemas.messaging.documents import Message
 from schemas.messaging.states import CANCELLED, DELIVERED, FAILED, MAX_ATTEMPTS, QUEUED, READ, SENDING, SENT, UNKNOWN
 from services.messaging.dispatcher import SEND_SECONDS, SETTLING_SECONDS, OutboxDispatcher
 from tests.support.clock import Clock
@@ -32,13 +33,13 @@ async def shop_with_queued_message(open_shop: OpenShop, clock: Clock, **options:
     return shop, await ask(shop)
 
 
-async def claim(shop: Shop, holder: str = "one") -> dict[str, Any]:
+async def claim(shop: Shop, holder: str = "one") -> Message:
     found = await outbox_of(shop).claim(holder)
     assert found is not None
     return found
 
 
-async def begin_attempt(shop: Shop, holder: str = "one") -> dict[str, Any]:
+async def begin_attempt(shop: Shop, holder: str = "one") -> Message:
     found = await outbox_of(shop).begin_attempt(await claim(shop, holder), "memory", LEASE)
     assert found is not None
     return found

@@ -1,5 +1,6 @@
 """The content of a printed document."""
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -9,7 +10,7 @@ from schemas.printing.sheet import Sheet, build_sheet, file_name
 from tests.support.printed_documents import HEAD, ZONE, estimate, item, order
 
 
-def sheet_of(document: dict[str, object], head: Letterhead = HEAD, currency: str = "INR") -> Sheet:
+def sheet_of(document: Any, head: Letterhead = HEAD, currency: str = "INR") -> Sheet:
     return build_sheet(document, head, ZONE, currency)
 
 

@@ -10,7 +10,6 @@ import pytest
 from repositories.sales import commands
 from schemas.core.collections import CUSTOMERS, TOTALS
 from schemas.core.limits import MAX_TOTAL
-from schemas.customers import PHONE_FIELD
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import Shop
 
@@ -127,7 +126,7 @@ async def test_a_sale_that_would_overflow_the_sums_of_its_customer_is_rejected(
     shop: Shop, measure: str, room: int
 ) -> None:
     await shop.sale(**PHONE)
-    async with nearly_full(shop, f"sums.{measure}", room, CUSTOMERS, **{PHONE_FIELD: "+919822012345"}):
+    async with nearly_full(shop, f"sums.{measure}", room, CUSTOMERS, phone_e164="+919822012345"):
         await assert_rejected(shop, "POST", SALE, json=sale_body(**PHONE))
         assert (await shop.sale(customer_phone="98220 54321"))["sale_number"] == "#002"
 

@@ -19,7 +19,7 @@ class CountingSerializer:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, document: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, document: Any) -> dict[str, Any]:
         self.count += 1
         return {"name": document["name"], "length": len(document["name"])}
 
