@@ -132,7 +132,10 @@ async def test_a6_clients_that_do_not_read_are_disconnected_and_delay_no_sale(
             f"{statistics.median(without) * 1_000:.1f} ms without, from window to window +-{noise * 1_000:.1f} ms",
             f"{count * head:,} events to healthy clients",
         ]
-        assert {tuple(reader.seqs) for reader in readers} == {tuple(range(1, head + 1))}
+        for reader in readers:
+            # A sale that was under way at the end may come after the head.
+            assert len(reader.seqs) >= head
+            assert reader.seqs == list(range(1, len(reader.seqs) + 1))
         assert statistics.median(with_) < 1.1 * statistics.median(without) + noise
 
 
