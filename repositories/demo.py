@@ -17,7 +17,7 @@ from repositories.database.store_scope import store_filter
 from repositories.journal.command import Command, Reads
 from repositories.journal.journal import GROUP_LIMIT, Journal
 from repositories.journal.unit_of_work import UnitOfWork
-from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, EVENTS, ORDERS, REQUESTS, TOTALS
+from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, LOG, ORDERS, TOTALS
 from schemas.core.documents import Document
 from schemas.core.principals import OWNER, Actor
 
@@ -143,7 +143,7 @@ def _groups(commands: Iterator[TimedCommand]) -> Iterator[list[TimedCommand]]:
 
 async def _empty(database: Database, store: str) -> None:
     """Delete a demo's documents. The counters come last, so that the store stays marked and this can be repeated."""
-    for name in (ESTIMATES, ORDERS, CUSTOMERS, EVENTS, REQUESTS, TOTALS):
+    for name in (ESTIMATES, ORDERS, CUSTOMERS, LOG, TOTALS):
         await database[name].delete_many(store_filter(name, store))
     await database[COUNTERS].update_one(
         {"_id": store},

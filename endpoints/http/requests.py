@@ -142,7 +142,7 @@ def sent(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType(
     """
     key = idempotency_key(request)
     header = None if key is None else check_key(key)
-    return IncomingRequest(header, request.scope["path"], body, request.state.earlier_keys.are_present)
+    return IncomingRequest(header, request.scope["path"], body)
 
 
 def if_match_versions(request: Request[Any]) -> frozenset[int] | None:

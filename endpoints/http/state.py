@@ -26,7 +26,6 @@ from repositories.customers.customers import CustomerRepository
 from repositories.database.clock import DatabaseClock
 from repositories.diagnostics.health import HealthCheck
 from repositories.event_log.event_log import EventLog
-from repositories.journal.earlier_keys import EarlierKeys
 from repositories.messaging.messages import MessageRepository
 from repositories.messaging.outbox import Outbox
 from repositories.messaging.uploads import Uploads
@@ -149,7 +148,6 @@ class ShopState(State):
     store: str
     hub: EventNotifier
     event_log: EventLog
-    earlier_keys: EarlierKeys
     estimates: EstimateRepository
     orders: OrderRepository
     history: History

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from bson import encode
 from bson.errors import BSONError
@@ -23,13 +23,15 @@ from repositories.database.client import RESTORING, Database
 from repositories.database.errors import DUPLICATE_KEY, DatabaseRefused, translate_errors
 from repositories.database.raw_originals import from_archive
 from repositories.database.store_scope import store_filter
+from repositories.event_log.earlier_events import EventConverter
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.migrations.indexes import prepare_collections, refuse_unimported
+from repositories.migrations.log_conversion import add_keys
 from schemas.archive.format import PERMANENT_COLLECTIONS, ArchiveRefused
-from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, ORDERS, ORIGINALS, REQUESTS
+from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, LOG, ORDERS, ORIGINALS, REQUESTS
 from schemas.core.documents import Document
 
-_TRANSIENT: Final = (EVENTS, REQUESTS)
+_TRANSIENT: Final = (LOG,)
 _LOCK_WAIT_MS: Final = 500
 _LARGEST: Final = 16 * 2**20
 _ORPHAN_SECONDS: Final = 10.0
@@ -44,6 +46,7 @@ class Restore:
         self._store = store
         self._mark = {"_id": store, f"{RESTORING}.token": secrets.token_hex(8)}
         self._writing: asyncio.Future[None] | None = None
+        self._events = EventConverter(store)
 
     async def begin(self, now: datetime, event_retention_days: int) -> None:
         """Mark the store, and delete what an interrupted restore has left.
@@ -60,12 +63,17 @@ class Restore:
         if is_left:
             await self._empty()
 
-    async def add(self, collection: str, documents: Sequence[Document]) -> None:
+    async def add(self, collection: str, documents: Sequence[Mapping[str, Any]]) -> None:
         """Write documents in the background, while the caller reads the next ones.
 
         :raises DatabaseRefused: their ids exist already, or another restore has begun.
         """
         await self._await_write()
+        if collection == REQUESTS:
+            await add_keys(self._database, self._store, documents)
+            return
+        if collection == EVENTS:
+            collection, documents = LOG, self._events.convert(documents)
         if collection == ORIGINALS:
             documents = [from_archive(document) for document in documents]
         # In a thread, so that it runs while the next ones are read and decoded.
@@ -88,6 +96,8 @@ class Restore:
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         # Without the mark of `pos demo`, so that no `pos demo --replace` deletes a restored store.
         whole = {name: value for name, value in counters.items() if name != "demo"}
+        if self._events.head.hash is not None:
+            whole["hash"], whole["log_defects"] = self._events.head.hash, self._events.defects
         done = await self._database[COUNTERS].replace_one(
             self._mark, {**whole, "_id": self._store, "epoch": secrets.token_hex(4)}
         )
@@ -173,7 +183,7 @@ class Restore:
             )
         return counters
 
-    def _insert(self, collection: str, documents: Sequence[Document]) -> None:
+    def _insert(self, collection: str, documents: Sequence[Mapping[str, Any]]) -> None:
         """Write documents in one transaction with the mark, so that a restore without the mark writes nothing more."""
         database = self._database.delegate
 

@@ -12,10 +12,11 @@ from pymongo import DESCENDING
 
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
-from repositories.database.raw_documents import decode_document, find_raw, fit_page
+from repositories.database.raw_documents import aggregate_raw, decode_document, fit_page
+from repositories.event_log.log_documents import log_filter
 from schemas.auditing import AuditListing
 from schemas.core.calendar import day_bounds
-from schemas.core.collections import EVENTS
+from schemas.core.collections import LOG
 from schemas.core.documents import Document
 
 #: The size of a page in bytes, beyond its first event. 500 events of usual size take less.
@@ -31,7 +32,7 @@ class AuditLog:
     """
 
     def __init__(self, database: Database, store: str, zone: ZoneInfo) -> None:
-        self._events = database[EVENTS]
+        self._log = database[LOG]
         self._store = store
         self._zone = zone
 
@@ -42,14 +43,29 @@ class AuditLog:
         :raises Unavailable: the database cannot be reached.
         """
         limit = listing.limit
-        options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
+        events = self._criteria(listing)
+        pipeline: list[Document] = [
+            {"$match": {"$and": [self._part(listing), *({"events": {"$elemMatch": each}} for each in events)]}},
+            {"$sort": {"_id": DESCENDING}},
+            {"$project": {"_id": 0, "events": {"$reverseArray": "$events"}}},
+            {"$unwind": "$events"},
+            {"$replaceRoot": {"newRoot": "$events"}},
+            {"$match": {"$and": [{}, *events]}},
+            {"$limit": limit + 1},
+        ]
         async with read_deadline():
-            found = await find_raw(self._events, self._criteria(listing), _AT_ONCE, max_bytes=PAGE_BYTES, **options)
+            found = await aggregate_raw(self._log, pipeline, _AT_ONCE, max_bytes=PAGE_BYTES)
         page = fit_page(found, limit, PAGE_BYTES)
         return map(decode_document, page), len(page) == len(found)
 
-    def _criteria(self, listing: AuditListing) -> Document:
-        every: list[dict[str, Any]] = [{"store": self._store}]
+    def _part(self, listing: AuditListing) -> Document:
+        """Return a filter for the documents of the log that have events before `listing.after`."""
+        part = log_filter(self._store)
+        return part if listing.after is None else {**part, "first": {"$lt": listing.after.seq}}
+
+    def _criteria(self, listing: AuditListing) -> list[Document]:
+        """Return the filters that an event must meet."""
+        every: list[dict[str, Any]] = []
         if listing.after is not None:
             every.append({"seq": {"$lt": listing.after.seq}})
         if listing.start is not None:
@@ -63,4 +79,4 @@ class AuditLog:
         if listing.id is not None:
             # A conversion is an event of the estimate and of the order that it creates.
             every.append({"$or": [{"id": listing.id}, {"order_id": listing.id}]})
-        return {"$and": every}
+        return every

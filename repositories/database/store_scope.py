@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS, ORIGINALS, TOTALS
+from schemas.core.collections import CUSTOMERS, ESTIMATES, LOG, ORDERS, ORIGINALS, TOTALS
 from schemas.core.documents import Document
 
 #: Matches estimates and orders that this service wrote.
@@ -18,7 +18,7 @@ HAS_NUMBER: Final[Document] = {"number": {"$type": "number"}}
 
 def store_filter(collection: str, store: str) -> Document:
     """Return a filter, served by an index, for all documents of a store in a collection."""
-    if collection in (TOTALS, ORIGINALS):
+    if collection in (TOTALS, ORIGINALS, LOG):
         # A range of `_id`, which has an index; a field inside it has none.
         return {"_id": {"$gte": {"store": store}, "$lt": {"store": store + "\x00"}}}
     if collection in (ESTIMATES, ORDERS):

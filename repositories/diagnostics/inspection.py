@@ -25,7 +25,7 @@ from repositories.diagnostics.facts import DatabaseFacts
 from repositories.legacy.late_warnings import late_warnings
 from repositories.migrations.indexes import index_models
 from repositories.reporting.rollup_rows import row_range
-from schemas.core.collections import ADOPTION, COUNTERS, ESTIMATES, EVENTS, FACTS, ORDERS, TOTALS
+from schemas.core.collections import ADOPTION, COUNTERS, ESTIMATES, FACTS, LOG, ORDERS, TOTALS
 from schemas.core.documents import Document
 from schemas.text.safe_addresses import redact_driver_text
 
@@ -207,7 +207,8 @@ def _collect_counters(database: SyncDatabase[Document], store: str, facts: Datab
     facts.are_counters_known = True
     facts.key_proof = (database[FACTS].find_one({"_id": KEY_PROOF}) or {}).get("proof")
     facts.highest = {kind: _last(database, kind, store, "number") or 0 for kind in _KINDS}
-    facts.newest_event = _last(database, EVENTS, store, "seq")
+    newest = _newest_log_document(database, store)
+    facts.newest_event = None if newest is None else newest["_id"]["last"]
 
 
 def _last(database: SyncDatabase[Document], collection: str, store: str, name: str) -> Any:
@@ -215,10 +216,14 @@ def _last(database: SyncDatabase[Document], collection: str, store: str, name: s
     return found[0][name] if found else None
 
 
+def _newest_log_document(database: SyncDatabase[Document], store: str) -> Document | None:
+    return database[LOG].find_one(store_filter(LOG, store), {"at": 1}, sort=[("_id", -1)])
+
+
 def _collect_times(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     found = [_last(database, kind, store, "created_at") for kind in _KINDS]
-    last_event = database[EVENTS].find({"store": store}, {"at": 1}).sort("seq", -1).limit(1).to_list()
-    moments = [each for each in (*found, *(event["at"] for event in last_event)) if each is not None]
+    newest = _newest_log_document(database, store)
+    moments = [each for each in (*found, newest and newest["at"]) if each is not None]
     facts.newest = max(moments, default=None)
 
 

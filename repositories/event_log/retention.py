@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from repositories.database.client import Database
-from schemas.core.collections import COUNTERS, EVENTS
+from schemas.core.collections import COUNTERS, LOG
 
 #: The name of the TTL index.
 RETENTION: Final = "retention"
@@ -40,7 +40,7 @@ async def record_expiry(database: Database) -> None:
 
 async def _retention_limit(database: Database) -> datetime | None:
     """Return the instant before which events expire now; None without retention."""
-    index = (await database[EVENTS].index_information()).get(RETENTION, {})
+    index = (await database[LOG].index_information()).get(RETENTION, {})
     seconds = index.get("expireAfterSeconds")
     if seconds is None:
         return None

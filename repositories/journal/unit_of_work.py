@@ -59,14 +59,14 @@ class UnitOfWork:
     counters: Counters
     #: The documents that were read, also voided ones, by (kind, id).
     documents: Mapping[tuple[str, str], Document]
-    #: Stored answers by key.
+    #: Earlier requests by key: `fingerprint`, `answer` and `at`.
     requests: dict[str, Document]
-    #: What is to be written: documents by (kind, id), events, answers by key, and keys to delete with their document's
-    #: id.
+    #: What is to be written: documents by (kind, id), events, requests by key as the log stores them, and keys to
+    #: remove with their document's id, None for that of any document.
     changed: dict[tuple[str, str], Document] = field(default_factory=dict)
     events: list[Document] = field(default_factory=list)
-    stored_answers: dict[str, Document] = field(default_factory=dict)
-    released_keys: dict[str, str] = field(default_factory=dict)
+    stored_requests: dict[str, Document] = field(default_factory=dict)
+    released_keys: dict[str, str | None] = field(default_factory=dict)
     #: Changes of documents that no event contains yet.
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     #: The actor of the command that is being applied.
@@ -83,6 +83,11 @@ class UnitOfWork:
     def reference_time(self) -> datetime:
         """Return the instant that decides whether something has expired."""
         return self.expiry_time or self.now
+
+    @property
+    def log_time(self) -> datetime:
+        """Return the instant by which the events of the group expire: that of the database's clock."""
+        return self.database_time or self.reference_time
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """Return the document as this group has changed it so far; None if there is none or it is voided."""
@@ -145,7 +150,6 @@ class UnitOfWork:
         change = self.changes.pop((kind, document["_id"]), None)
         self.events.append(
             {
-                "store": self.store,
                 "seq": self.counters.head,
                 "type": TYPES[kind],
                 "action": action,
@@ -160,8 +164,7 @@ class UnitOfWork:
         return data
 
     def _has_expired(self, key: RequestKey, known: Document) -> bool:
-        made_at: datetime = known.get("made_at") or known["at"]
-        return key.window is not None and made_at + key.window <= self.reference_time
+        return key.window is not None and bool(known["at"] + key.window <= self.reference_time)
 
     def cached_answer(self, keys: Iterable[RequestKey]) -> Document | None:
         """Return the stored answer to the same request; None if there is none.
@@ -169,7 +172,7 @@ class UnitOfWork:
         :raises KeyReused, SoldOtherwise: as `repeated_answer`.
         """
         for key in keys:
-            known = self.requests.get(key.key) or self.requests.get(key.earlier or "")
+            known = self.requests.get(key.key)
             if known is None or self._has_expired(key, known):
                 continue
             answer = repeated_answer(key, known)
@@ -178,20 +181,20 @@ class UnitOfWork:
         return None
 
     def store_answer(self, keys: Iterable[RequestKey], answer: Document) -> None:
-        """Store an answer under the keys of its request."""
+        """Store an answer under the keys of its request. If it is the data of an event, it is stored only there."""
+        seq = next((event["seq"] for event in reversed(self.events) if event["data"] is answer), None)
         for key in keys:
-            request = {
-                "store": self.store,
+            if key.key in self.requests:
+                # Its window has passed.
+                self.released_keys[key.key] = None
+            self.requests[key.key] = {"fingerprint": key.fingerprint, "answer": answer, "at": self.reference_time}
+            self.stored_requests[key.key] = {
                 "key": key.key,
                 "fingerprint": key.fingerprint,
-                "answer": answer,
-                # By the database's clock, which decides when it expires.
-                "at": self.database_time or self.reference_time,
+                **({"answer": answer} if seq is None else {"event": seq}),
+                **({"id": answer["_id"]} if key.reopens else {}),
+                **({} if self.log_time == self.reference_time else {"at": self.reference_time}),
             }
-            if request["at"] != self.reference_time:
-                request["made_at"] = self.reference_time
-            self.requests[key.key] = self.stored_answers[key.key] = request
-            self.released_keys.pop(key.key, None)
 
     def release_keys(self, keys: Iterable[str], document_id: str) -> None:
         """Delete the answers under these keys, except those of another document."""
@@ -199,8 +202,8 @@ class UnitOfWork:
             known = self.requests.get(key)
             if known is None or known["answer"]["_id"] == document_id:
                 self.requests.pop(key, None)
-                self.stored_answers.pop(key, None)
-                self.released_keys[key] = document_id
+                if self.stored_requests.pop(key, None) is None:
+                    self.released_keys[key] = document_id
 
     def rollup_deltas(self) -> dict[RollupKey, dict[str, int]]:
         """Return what the group adds to each measure of each rollup row, without zeros."""

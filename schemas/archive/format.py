@@ -1,6 +1,6 @@
 """The archive format: all data of a store as lines of JSON, with a header and checksums.
 
-    {"format": "pos-archive", "version": 1, "store": …, "timezone": …, "currency": …, "head": …, "counts": {…}, …}
+    {"format": "pos-archive", "version": 2, "store": …, "timezone": …, "currency": …, "head": …, "counts": {…}, …}
     {"collection": "orders", "crc32": 305419896, "document": {…}}            a line for each document
     {"end": true, "documents": 1204, "counts": {…}, "sha256": "…"}           over every byte before this line
 
@@ -21,23 +21,41 @@ import orjson
 from marshmallow import Schema, ValidationError, fields
 
 from schemas.archive.extended_json import decode, encode
-from schemas.core.collections import COUNTERS, CUSTOMERS, DEVICES, ESTIMATES, LINKS, MESSAGES, ORDERS, SETTINGS, USERS
+from schemas.core.collections import (
+    COUNTERS,
+    CUSTOMERS,
+    DEVICES,
+    ESTIMATES,
+    EVENTS,
+    LINKS,
+    LOG,
+    MESSAGES,
+    ORDERS,
+    ORIGINALS,
+    REQUESTS,
+    SETTINGS,
+    TOTALS,
+    USERS,
+)
 from schemas.core.documents import Document
 
 FORMAT: Final = "pos-archive"
-VERSION: Final = 1
+VERSION: Final = 2
+#: Of these versions archives can be read. In version 1, events and idempotency keys have a line each.
+_READABLE: Final = (1, 2)
 #: Collections whose ids contain the store's name: the other members of the id.
-_COMPOUND: Final = {"totals": {"span", "period", "staff", "mode"}, "adopted": {"kind", "id"}}
+_COMPOUND: Final = {TOTALS: {"span", "period", "staff", "mode"}, ORIGINALS: {"kind", "id"}, LOG: {"last"}}
 _OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
 #: Collections whose ids are texts of their own.
 _NAMED: Final = (ESTIMATES, ORDERS, CUSTOMERS, USERS, DEVICES, LINKS, MESSAGES)
 #: Collections whose documents name a store in a field beside `store`.
 _OWNER: Final = {USERS: "belongs_to", DEVICES: "belongs_to", MESSAGES: "outbox"}
-#: Collections without expiry. Events and requests expire, perhaps while an archive is written.
-PERMANENT_COLLECTIONS: Final = (*_OWN, *_COMPOUND)
+#: Collections without expiry. The log expires, perhaps while an archive is written.
+PERMANENT_COLLECTIONS: Final = (*_OWN, TOTALS, ORIGINALS)
 #: The collections of an archive, in order. Credentials are left out: an archive may be older than the theft of a
 #: tablet, whose key would be valid again. So after a restore, each user and device must sign in again.
-COLLECTIONS: Final = (*_OWN, "events", "requests", *_COMPOUND, COUNTERS)
+COLLECTIONS: Final = (*_OWN, LOG, TOTALS, ORIGINALS, COUNTERS)
+_EARLIER: Final = (EVENTS, REQUESTS)
 #: No stored document is larger than 16 MB.
 MAX_LINE_BYTES: Final = 64 * 2**20
 
@@ -133,7 +151,7 @@ class ArchiveReader:
                 return
             self._digest.update(line)
             collection = content.get("collection")
-            if collection not in COLLECTIONS or not isinstance(content.get("document"), dict):
+            if collection not in (*COLLECTIONS, *_EARLIER) or not isinstance(content.get("document"), dict):
                 raise self.refused("it holds no document of a collection that there is")
             if content.get("crc32") != zlib.crc32(_raw_document(line)):
                 raise self.refused("its checksum is wrong: it was changed")
@@ -167,7 +185,7 @@ class ArchiveReader:
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
             raise self.refused(f"this is not a {FORMAT}")
         version = content.pop("version", None)
-        if version != VERSION:
+        if version not in _READABLE:
             raise self.refused(f"this is version {version} of the format, and {VERSION} is known here")
         try:
             return Manifest(**_HEADER.load(content))
@@ -223,7 +241,7 @@ def assign_store(collection: str, document: Document, store: str, before: str) -
         document["_id"] = store
     if collection in _COMPOUND:
         document["_id"] = {"store": store, **document["_id"]}
-    if collection == "totals":
+    if collection in (TOTALS, LOG):
         return document
     owner = _OWNER.get(collection)
     if owner is not None and document.get(owner) == before:
@@ -248,12 +266,12 @@ def _has_id(collection: str, document: Document) -> bool:
     """Return whether a document, without its store, has an id of the form of its collection."""
     key = document.get("_id")
     if collection in _COMPOUND:
-        return isinstance(key, dict) and key.keys() == _COMPOUND[collection] and _are_texts(key.values())
+        return isinstance(key, dict) and key.keys() == _COMPOUND[collection] and _are_simple(key.values())
     return collection not in _NAMED or (isinstance(key, str) and bool(key))
 
 
-def _are_texts(values: Iterable[Any]) -> bool:
-    return all(isinstance(value, str) for value in values)
+def _are_simple(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str | int) for value in values)
 
 
 def _without_store(collection: str, document: Document) -> Document:

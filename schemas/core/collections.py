@@ -5,13 +5,15 @@ from typing import Final
 ADOPTION: Final = "adoption"
 ATTEMPTS: Final = "attempts"
 CREDENTIALS: Final = "credentials"
+#: Of versions before the log: their events and idempotency keys, until `pos migrate` has converted them.
 EVENTS: Final = "events"
+REQUESTS: Final = "requests"
 FACTS: Final = "facts"
+LOG: Final = "log"
 LINK_VIEWS: Final = "link_views"
 ORIGINALS: Final = "adopted"
 RATE_COUNTS: Final = "rate_limits"
 RATE_WINDOWS: Final = "rate_windows"
-REQUESTS: Final = "requests"
 TOTALS: Final = "totals"
 UPLOADS: Final = "uploads"
 
