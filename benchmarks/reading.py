@@ -20,7 +20,7 @@ from benchmarks.payloads import CREATE_SALE, SALES
 from benchmarks.servers import PORT, database_name, kilobytes, serving
 from repositories.database.client import connect
 from schemas.core.collections import ORDERS
-from schemas.sales.listing import Cursor
+from schemas.sales.listing import DocumentCursor
 
 SMALL, MIDDLE, LARGE = "small", "middle", "large"
 PAGE = "/api/orders/orders-only?limit=50"
@@ -109,7 +109,7 @@ async def _last_page(url: str, database: str, store: str) -> str:
     client = connect(url)
     oldest = await client[database][ORDERS].find({"store": store}).sort([("created_at", 1), ("number", 1)]).to_list(51)
     client.close()
-    return f"{PAGE}&cursor={quote(Cursor.of(ORDERS, oldest[-1]).encode())}"
+    return f"{PAGE}&cursor={quote(DocumentCursor.of(ORDERS, oldest[-1]).encode())}"
 
 
 def _measure_pages(url: str, database: str, results: Results, orders: int, rounds: int, seconds: float) -> None:

@@ -29,7 +29,6 @@ from repositories.database.client import Client, connect
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome, apply_command
 from repositories.journal.unit_of_work import Counters, UnitOfWork
-from repositories.sales.orders import OrderRepository
 from schemas.core.principals import LOCAL_OWNER
 from schemas.core.public_ids import ORDER_PREFIX, new_id
 from schemas.fields.validation import load_body
@@ -76,11 +75,20 @@ class Deaf:
     def notify(self, events: Any) -> None: ...
 
 
+class NoEarlierKeys:
+    are_present = False
+
+
 @asynccontextmanager
 async def _validating(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-    orders = OrderRepository({"orders": None}, "main", Forgetful(), utc_now)  # type: ignore[arg-type]
-
-    yield {"orders": orders, "hub": Deaf(), "views": Serializers(ZONE), "principal": LOCAL_OWNER}
+    yield {
+        "clock": utc_now,
+        "journal": Forgetful(),
+        "hub": Deaf(),
+        "earlier_keys": NoEarlierKeys(),
+        "serializers": Serializers(ZONE),
+        "principal": LOCAL_OWNER,
+    }
 
 
 validation = Starlette(routes=[Route(CREATE_SALE, SaleCreation)], lifespan=_validating)

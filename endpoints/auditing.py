@@ -5,31 +5,27 @@ from typing import Final
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import Response
 
-from endpoints.http.operations import Operation, ResponseSpec, operation
+from endpoints.http.operations import operation, page_op
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers
 from endpoints.transfer.cached_responses import page_turn
 from endpoints.transfer.state import TransferRequest
 from repositories.database.errors import BeingRestored, Unavailable
+from repositories.database.raw_documents import decode_document
 from schemas.auditing import AuditCursor, AuditListing, AuditQuery, audit_row
-from schemas.core.errors import InvalidQuery
-from schemas.core.pagination import InvalidCursor
-from schemas.fields.shapes import ref
 
 QUERY: Final = AuditQuery()
 
 
 class AuditLog(HTTPEndpoint):
     @operation(
-        Operation(
-            summary="Who did what",
-            description="Every change with who made it and what it was before, newest first, page by page; the `hash` "
+        page_op(
+            "Who did what",
+            "AuditPage",
+            QUERY,
+            "Every change with who made it and what it was before, newest first, page by page; the `hash` "
             "of each event covers that of the one before: `pos verify` finds one that was altered.",
-            query=QUERY,
-            answers={
-                200: ResponseSpec(content=ref("AuditPage"), description="A page.", headers=("Link", "X-Next-Cursor"))
-            },
-            refuses=(InvalidQuery, InvalidCursor, Unavailable, BeingRestored),
+            (Unavailable, BeingRestored),
         )
     )
     async def get(self, request: TransferRequest) -> Response:
@@ -39,7 +35,7 @@ class AuditLog(HTTPEndpoint):
         zone = request.state.zone
         async with page_turn(request):
             events, is_last = await request.state.audit.page(listing)
-            page = [audit_row(event, zone) for event in events]
+            page = [audit_row(decode_document(event), zone) for event in events]
         last = None if is_last else AuditCursor(page[-1]["seq"])
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
         return answer(page, headers=headers)

@@ -1,21 +1,23 @@
 """`/api/customers`: customers with their totals and dues."""
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
+from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, update_op
 from endpoints.http.requests import if_match_versions, read_json, read_query, sent
-from endpoints.http.responses import answer, page_headers, replay_headers
+from endpoints.http.responses import answer, page_headers
 from endpoints.transfer.cached_responses import cached_response
 from endpoints.transfer.json_streams import enclosed_list
 from endpoints.transfer.response_cache import CacheVersion
 from endpoints.transfer.state import TransferRequest
-from repositories.customers.commands import CustomerExists
-from repositories.journal.transaction import Outcome
+from repositories.customers.commands import AddCustomer, ChangeCustomer, CustomerExists, RemoveCustomer
+from schemas.core.public_ids import new_id
 from schemas.customers import (
+    CUSTOMER_PREFIX,
     CustomerBody,
     CustomerChange,
     CustomerCursor,
@@ -27,6 +29,7 @@ from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import creation_keys, deletion_keys
 from schemas.openapi.examples import CUSTOMER_CHANGES, CUSTOMERS
+from schemas.text.phones import normalize_phone
 
 BODY: Final = CustomerBody()
 CHANGE: Final = CustomerChange()
@@ -43,9 +46,8 @@ class CustomerList(HTTPEndpoint):
                 stream = customers.stream(listing)
                 show = lambda customer: serialize_customer(customer, zone)  # noqa: E731
                 return await enclosed_list(request, b'{"customers":[', stream, show, b"]}", cache_version.headers)
-            found = await customers.page(listing, listing.limit + 1)
-            page = found[: listing.limit]
-            last = CustomerCursor.of(page[-1]) if len(found) > listing.limit else None
+            page, is_last = await customers.page(listing, listing.limit)
+            last = None if is_last else CustomerCursor.of(page[-1])
             headers = {**cache_version.headers, **page_headers(request, QUERY, last)}
             return answer({"customers": [serialize_customer(each, zone) for each in page]}, headers=headers)
 
@@ -62,11 +64,16 @@ class CustomerCreation(HTTPEndpoint):
         body = await read_json(request)
         said = sent(request, body)
         draft = load_body(BODY, body)
-        keys = creation_keys(said, draft)
-        outcome = await request.state.customers.create(draft, keys, actor=actor_of(request))
-        request.state.hub.notify(outcome.events)
-        saved = _saved(request, outcome, "Customer created successfully")
-        return answer(saved, 201, replay_headers(outcome.replayed))
+        command = AddCustomer(
+            new_id(CUSTOMER_PREFIX, request.state.clock()),
+            draft,
+            normalize_phone(draft["phone"], request.state.region),
+            keys=creation_keys(said, draft),
+            actor=actor_of(request),
+        )
+        outcome = await commit(request, command)
+        customer = serialize_customer(outcome.answer, request.state.zone)
+        return receipt(outcome, "Customer created successfully", customer, "customer_id", status=201)
 
 
 class Customer(HTTPEndpoint):
@@ -82,12 +89,17 @@ class Customer(HTTPEndpoint):
     )
     async def put(self, request: TransferRequest) -> Response:
         changes = load_body(CHANGE, await read_json(request, optional=True))
-        outcome = await request.state.customers.change(
-            request.path_params["customer_id"], changes, if_match_versions(request), actor=actor_of(request)
+        command = ChangeCustomer(
+            request.path_params["customer_id"],
+            changes,
+            normalize_phone(changes.get("phone", ""), request.state.region),
+            versions=if_match_versions(request),
+            actor=actor_of(request),
         )
-        request.state.hub.notify(outcome.events)
-        saved = _saved(request, outcome, "Customer updated successfully")
-        return answer(saved, headers={"ETag": f'"{outcome.answer["version"]}"'})
+        outcome = await commit(request, command)
+        customer = serialize_customer(outcome.answer, request.state.zone)
+        tag = {"ETag": f'"{customer["version"]}"'}
+        return receipt(outcome, "Customer updated successfully", customer, "customer_id", headers=tag)
 
     @operation(
         update_op(
@@ -97,17 +109,10 @@ class Customer(HTTPEndpoint):
         )
     )
     async def delete(self, request: TransferRequest) -> Response:
-        outcome = await request.state.customers.remove(
+        command = RemoveCustomer(
             request.path_params["customer_id"],
-            if_match_versions(request),
-            deletion_keys(sent(request)),
+            versions=if_match_versions(request),
+            keys=deletion_keys(sent(request)),
             actor=actor_of(request),
         )
-        request.state.hub.notify(outcome.events)
-        done = {"success": True, "message": "Customer deleted successfully"}
-        return answer(done, headers=replay_headers(outcome.replayed))
-
-
-def _saved(request: TransferRequest, outcome: Outcome, message: str) -> dict[str, Any]:
-    customer = serialize_customer(outcome.answer, request.state.zone)
-    return {"success": True, "message": message, "data": customer, "customer_id": customer["id"]}
+        return receipt(await commit(request, command), "Customer deleted successfully")

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import orjson
-from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
 
 from schemas.core import money
 from schemas.core.calendar import shop_time
 from schemas.core.document_numbers import format_number
-from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_date_order, decode_cursor, encode_cursor
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 from schemas.fields.amounts import Percent
-from schemas.fields.inputs import Day, OneOf, Text, WholeNumber
+from schemas.fields.inputs import OneOf, Text, WholeNumber
+from schemas.fields.queries import DatedPageQuery
 from schemas.journal.events import CONVERT, TYPES, Event
 from schemas.sales.documents import LineSchema
 
@@ -31,28 +31,13 @@ _SHOW_PERCENT: Final = Percent().dump_value
 
 
 @dataclass(frozen=True, slots=True)
-class AuditCursor:
+class AuditCursor(Cursor):
     """An event's position in the audit log: its `seq`."""
 
     seq: int
 
-    def encode(self) -> str:
-        return encode_cursor(self.seq)
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Return the cursor of a client's text.
-
-        :raises InvalidCursor: the service did not give out this text.
-        """
-        return decode_cursor(text, cls._of_parts)
-
-    @classmethod
-    def _of_parts(cls, parts: list[str]) -> Self:
-        (seq,) = map(int, parts)
-        if not 0 < seq < 2**53:
-            raise ValueError(parts)
-        return cls(seq)
+    def is_valid(self) -> bool:
+        return 0 < self.seq < 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +57,15 @@ class AuditListing:
     id: str | None = None
 
 
-class AuditQuery(Schema):
+class AuditQuery(DatedPageQuery):
     """The query parameters of the audit log."""
 
-    class Meta:
-        unknown = EXCLUDE
-        include = {"from": Day(attribute="start"), "to": Day(attribute="end")}  # noqa: RUF012  (marshmallow's own form)
+    position, listing = AuditCursor, AuditListing
 
     limit = WholeNumber(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)
-    cursor = fields.String()
     actor = Text(metadata={"description": "Who did it: an id, or a name."})
     type = OneOf(tuple(TYPES.values()))
     id = Text(metadata={"description": "Of what was changed, as `ORDER-…`."})
-
-    @validates_schema(skip_on_field_errors=True)
-    def check(self, data: dict[str, Any], **kwargs: Any) -> None:
-        check_date_order(data, "to")
-
-    @post_load
-    def make(self, data: dict[str, Any], **kwargs: Any) -> AuditListing:
-        cursor = data.pop("cursor", None)
-        return AuditListing(**data, after=None if cursor is None else AuditCursor.decode(cursor))
 
 
 def audit_row(event: Event, zone: ZoneInfo) -> dict[str, Any]:

@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
-from marshmallow import EXCLUDE, Schema, fields, post_load
-
 from schemas.core import money
 from schemas.core.calendar import shop_time
 from schemas.core.collections import ESTIMATES
 from schemas.core.documents import Document
-from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor
+from schemas.core.pagination import Cursor
 from schemas.fields.body import Body
-from schemas.fields.inputs import Text, WholeNumber
+from schemas.fields.inputs import Text
+from schemas.fields.queries import PageQuery
 from schemas.sales import statuses
 
 CUSTOMER_PREFIX: Final = "CUST-"
@@ -79,7 +78,7 @@ def serialize_customer(customer: Document, zone: ZoneInfo) -> Document:
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerCursor:
+class CustomerCursor(Cursor):
     """A customer's position in the list: the instant of the last visit (UTC milliseconds), and the id."""
 
     instant: int
@@ -93,25 +92,8 @@ class CustomerCursor:
     def last_visit(self) -> datetime:
         return datetime.fromtimestamp(self.instant / 1000, UTC)
 
-    def encode(self) -> str:
-        return encode_cursor(self.instant, self.id)
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Return the cursor of a client's text.
-
-        :raises InvalidCursor: the service did not give out this text.
-        """
-        return decode_cursor(text, cls._of_parts)
-
-    @classmethod
-    def _of_parts(cls, parts: list[str]) -> Self:
-        instant, name = parts
-        position = cls(int(instant), name)
-        position.last_visit  # noqa: B018  (raises for an instant outside the calendar)
-        if not name.startswith(CUSTOMER_PREFIX):
-            raise ValueError(parts)
-        return position
+    def is_valid(self) -> bool:
+        return self.id.startswith(CUSTOMER_PREFIX) and bool(self.last_visit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +108,9 @@ class CustomerListing:
     q: str | None = None
 
 
-class CustomerQuery(Schema):
+class CustomerQuery(PageQuery):
     """The query parameters of the list of customers."""
 
-    class Meta:
-        unknown = EXCLUDE
+    position, listing = CustomerCursor, CustomerListing
 
-    limit = WholeNumber(1, MAX_LIMIT)
-    cursor = fields.String()
     q = Text(metadata={"description": "Beginnings of words of the name, or the beginning of the phone number."})
-
-    @post_load
-    def make(self, data: dict[str, Any], **kwargs: Any) -> CustomerListing:
-        cursor = data.pop("cursor", None)
-        if cursor is not None:
-            data["after"] = CustomerCursor.decode(cursor)
-            data.setdefault("limit", DEFAULT_LIMIT)
-        return CustomerListing(**data)

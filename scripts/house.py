@@ -60,7 +60,7 @@ SALE: Final = (
     ("endpoints.sales.orders", "handles the request"),
     ("schemas.sales.documents", "validates the body"),
     ("schemas.sales.pricing", "verifies the totals"),
-    ("repositories.sales.orders", "creates a command"),
+    ("endpoints.http.commits", "submits the command to the journal"),
     ("repositories.leadership.shared_journal", "forwards the command to the leader"),
     ("repositories.journal.journal", "collects commands into a group"),
     ("repositories.journal.transaction", "commits the group"),

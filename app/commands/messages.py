@@ -49,7 +49,8 @@ def list_(
         raise typer.BadParameter(f"--state must be one of {', '.join(STATES)}.")
 
     async def work(messages: MessageRepository) -> list[Document]:
-        return await messages.page(MessageListing(states=_NOTABLE if state is None else (state,)), _MOST_SHOWN)
+        page = await messages.page(MessageListing(_MOST_SHOWN, states=_NOTABLE if state is None else (state,)))
+        return page.items
 
     show(
         ("id", "state", "tries", "next try (UTC)", "error", "about"), [_row(each) for each in _with(data, store, work)]

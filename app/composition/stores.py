@@ -16,6 +16,7 @@ from endpoints.live.hub import Hub
 from endpoints.live.sessions import ClientSessions
 from endpoints.transfer.response_cache import ResponseCache
 from repositories.auditing.audit_log import AuditLog
+from repositories.concurrency.single_flight import SingleFlight
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.customers.customers import CustomerRepository
 from repositories.database.client import Database
@@ -28,12 +29,12 @@ from repositories.messaging.messages import MessageRepository
 from repositories.migrations.rebuild import rebuild
 from repositories.reporting.hourly import HourRepository
 from repositories.reporting.reports import ReportRepository
-from repositories.sales.estimates import EstimateRepository
+from repositories.sales.documents import Documents
 from repositories.sales.history import History
-from repositories.sales.orders import OrderRepository
 from repositories.sharing.links import LinkRepository
 from repositories.shop.settings import ShopSettingsRepository
 from repositories.shop.stores import store_exists
+from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.journal.events import Event
 from schemas.printing.letterhead import Letterhead
 from schemas.shop.settings import ShopSettings
@@ -79,8 +80,8 @@ class StoreState(TypedDict):
 
     store: str
     journal: SharedJournal
-    estimates: EstimateRepository
-    orders: OrderRepository
+    estimates: Documents
+    orders: Documents
     history: History
     reports: ReportRepository
     links: LinkRepository
@@ -116,8 +117,7 @@ class Store:
         self.used_at = time.monotonic()
         fresh = ShopSettings.fresh(SERVICE, around.settings.public_base_url)
         self._settings = ShopSettingsRepository(database, name, self.journal, fresh)
-        estimates = EstimateRepository(database, name, self.journal, clock)
-        orders = OrderRepository(database, name, self.journal, clock)
+        estimates, orders = Documents(database, name, ESTIMATES), Documents(database, name, ORDERS)
         self.state: StoreState = {
             "store": name,
             "journal": self.journal,
@@ -125,13 +125,13 @@ class Store:
             "orders": orders,
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name, zone, clock),
-            "links": LinkRepository(database, name, self.journal, around.clocks.expiry),
+            "links": LinkRepository(database, name, around.clocks.expiry),
             "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
             "letterhead": self._letterhead,
             "hours": HourRepository(database, name, zone, clock),
             "event_log": self._log,
             "audit": AuditLog(database, name, zone),
-            "customers": CustomerRepository(database, name, self.journal, clock, region),
+            "customers": CustomerRepository(database, name),
             "shop_settings": self._settings,
             "response_cache": self.response_cache,
             "hub": self.hub,
@@ -195,7 +195,7 @@ class Stores:
         self._most = most
         self._closing = SupervisedTask("The closing of idle stores", self._close_idle)
         self._open: dict[str, Store] = {}
-        self._opening: dict[str, asyncio.Task[Store]] = {}
+        self._opening: SingleFlight[str, None] = SingleFlight()
         self._ending: dict[str, asyncio.Task[None]] = {}
         self.home = Store(home, around)
 
@@ -216,9 +216,8 @@ class Stores:
 
     async def stop(self) -> None:
         await self._closing.stop()
-        for opening in tuple(self._opening.values()):
-            opening.cancel()
-        await asyncio.gather(*self._opening.values(), *self._ending.values(), return_exceptions=True)
+        await self._opening.stop()
+        await asyncio.gather(*self._ending.values(), return_exceptions=True)
         await asyncio.gather(*(store.stop() for store in self))
 
     async def state(self, name: str) -> StoreState:
@@ -230,10 +229,7 @@ class Stores:
         :raises Unavailable: the database does not answer, or too many stores are in use.
         """
         while (store := self._open.get(name)) is None:
-            if name not in self._opening:
-                self._opening[name] = asyncio.create_task(self._begin(name))
-            # Shielded, so that a cancelled request does not stop the opening for the others.
-            await asyncio.shield(self._opening[name])
+            await self._opening(name, lambda: self._begin(name))
         store.used_at = time.monotonic()
         return store.state
 
@@ -255,22 +251,18 @@ class Stores:
         if store is not None:
             store.hub.notify(events)
 
-    async def _begin(self, name: str) -> Store:
-        try:
-            # A store that is closing finishes first, since it still has the journal.
-            if name in self._ending:
-                await asyncio.wait({self._ending[name]})
-            if not await store_exists(self._around.database, name):
-                raise NoSuchStore(f"There is no store {name!r}.")
-            await self._rebuild(name)
-            await self._make_room()
-            store = Store(name, self._around)
-            await store.start()
-            store.used_at = time.monotonic()
-            self._open[name] = store
-            return store
-        finally:
-            del self._opening[name]
+    async def _begin(self, name: str) -> None:
+        # A store that is closing finishes first, since it still has the journal.
+        if name in self._ending:
+            await asyncio.wait({self._ending[name]})
+        if not await store_exists(self._around.database, name):
+            raise NoSuchStore(f"There is no store {name!r}.")
+        await self._rebuild(name)
+        await self._make_room()
+        store = Store(name, self._around)
+        await store.start()
+        store.used_at = time.monotonic()
+        self._open[name] = store
 
     async def _rebuild(self, name: str) -> None:
         """Rebuild the documents that earlier versions wrote by other rules.

@@ -120,6 +120,17 @@ def list_op(summary: str, shape: str, query: Schema) -> Operation:
     )
 
 
+def page_op(summary: str, shape: str, query: Schema, description: str, refuses: Refusals = (Unavailable,)) -> Operation:
+    """Return the operation of a list that is only read in pages."""
+    return Operation(
+        summary=summary,
+        description=description,
+        query=query,
+        answers={200: ResponseSpec(content=ref(shape), description="A page.", headers=_PAGED)},
+        refuses=(InvalidQuery, InvalidCursor, *refuses),
+    )
+
+
 def report_op(
     summary: str,
     shape: str,

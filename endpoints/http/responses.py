@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from endpoints.http.requests import known_parameters
-from schemas.core.pagination import Encodable
+from schemas.core.pagination import Cursor
 
 JSON: Final = "application/json"
 
@@ -61,7 +61,7 @@ def replay_headers(replayed: bool) -> Headers:
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
-def page_headers(request: Request[Any], schema: Schema, last: Encodable | None) -> Headers:
+def page_headers(request: Request[Any], schema: Schema, last: Cursor | None) -> Headers:
     """Return the headers that link to the next page.
 
     :param schema: of the query. Unknown parameters are not repeated, since the response may be cached for others.

@@ -26,15 +26,14 @@ from repositories.customers.customers import CustomerRepository
 from repositories.database.clock import DatabaseClock
 from repositories.diagnostics.health import HealthCheck
 from repositories.event_log.event_log import EventLog
+from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.messages import MessageRepository
 from repositories.messaging.outbox import Outbox
 from repositories.messaging.uploads import Uploads
 from repositories.reporting.hourly import HourRepository
 from repositories.reporting.reports import ReportRepository
 from repositories.sales.documents import Documents
-from repositories.sales.estimates import EstimateRepository
 from repositories.sales.history import History
-from repositories.sales.orders import OrderRepository
 from repositories.sharing.links import LinkRepository, PublicLinks
 from repositories.shop.settings import ShopSettingsRepository
 from repositories.shop.stores import AllStoresReports
@@ -148,8 +147,9 @@ class ShopState(State):
     store: str
     hub: EventNotifier
     event_log: EventLog
-    estimates: EstimateRepository
-    orders: OrderRepository
+    journal: SharedJournal
+    estimates: Documents
+    orders: Documents
     history: History
     reports: ReportRepository
     hours: HourRepository

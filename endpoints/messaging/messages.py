@@ -9,22 +9,19 @@ from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
 from endpoints.http.multipart import MalformedForm, read_form
-from endpoints.http.operations import Operation, ResponseSpec, create_op, operation
+from endpoints.http.operations import create_op, operation, page_op
 from endpoints.http.requests import read_json, read_query, sent
 from endpoints.http.responses import answer, page_headers, replay_headers
 from endpoints.http.state import documents_of
 from endpoints.transfer.cached_responses import page_turn
 from endpoints.transfer.state import TransferRequest
-from repositories.database.errors import NotFound, TooManyRequests, Unavailable
+from repositories.database.errors import NotFound, TooManyRequests
 from repositories.journal.transaction import Outcome
 from repositories.messaging.uploads import Upload
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.errors import InvalidQuery
-from schemas.core.pagination import InvalidCursor
-from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import message_keys
-from schemas.messaging.composition import compose_caption, require_phone, text_message
+from schemas.messaging.composition import compose_caption, document_message, require_phone, text_message
 from schemas.messaging.delivery import OutgoingMessage
 from schemas.messaging.messages import NO_ATTACHMENT, Attachment, serialize_message
 from schemas.messaging.requests import (
@@ -36,7 +33,7 @@ from schemas.messaging.requests import (
     UploadBody,
 )
 from schemas.openapi.examples import DOCUMENT_MESSAGES, MESSAGES
-from services.messaging.document_messages import NoPublicAddress, find_attachment, require_public_address, send_document
+from services.messaging.document_messages import NoPublicAddress, find_attachment, require_public_address
 from services.sharing import pdf_url_of
 
 BODY: Final = MessageBody()
@@ -63,23 +60,18 @@ _SENDING: Final = create_op(
 
 class Messages(HTTPEndpoint):
     @operation(
-        Operation(
-            summary="Messages to customers, and how each stands",
-            description="Newest first, page by page. What is `unknown` may have been sent or not, and is not sent "
-            "again by itself.",
-            query=QUERY,
-            answers={
-                200: ResponseSpec(content=ref("MessageList"), description="A page.", headers=("Link", "X-Next-Cursor"))
-            },
-            refuses=(InvalidQuery, InvalidCursor, Unavailable),
+        page_op(
+            "Messages to customers, and how each stands",
+            "MessageList",
+            QUERY,
+            "Newest first, page by page. What is `unknown` may have been sent or not, and is not sent again by itself.",
         )
     )
     async def get(self, request: TransferRequest) -> Response:
         listing: MessageListing = read_query(request, QUERY)
         async with page_turn(request):
-            found = await request.state.messages.page(listing, listing.limit + 1)
-        page = found[: listing.limit]
-        last = MessageCursor(page[-1]["_id"]) if len(found) > listing.limit else None
+            page, is_last = await request.state.messages.page(listing)
+        last = None if is_last else MessageCursor(page[-1]["_id"])
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
         return answer({"messages": [serialize_message(each, request.state.zone) for each in page]}, headers=headers)
 
@@ -198,18 +190,10 @@ async def _send(request: TransferRequest, kind: str, document_id: str) -> Respon
     to = require_phone(number, request.state.region)
     keys = message_keys(said, to, document["version"], body.get("message"), body["days"])
     await count_message(request)
-    outcome = await send_document(
-        request.state.messages,
-        request.state.links,
-        request.state.document_base_url,
-        document,
-        await request.state.letterhead(),
-        request.state.currency,
-        kind=kind,
-        to=to,
-        text=body.get("message"),
-        days=body["days"],
-        keys=keys,
-        actor=actor_of(request),
-    )
+    address = require_public_address(request.state.document_base_url)
+    head, currency = await request.state.letterhead(), request.state.currency
+    link, token = request.state.links.draft(kind, document_id, days=body["days"], actor=actor_of(request))
+    url = pdf_url_of(address, token)
+    letter = document_message(document, head, currency, to=to, text=body.get("message"), document_url=url)
+    outcome = await request.state.messages.send(letter, keys=keys, link=link, actor=actor_of(request))
     return message_response(request, outcome)

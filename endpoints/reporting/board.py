@@ -67,7 +67,7 @@ class Figures(HTTPEndpoint):
             of_today = Listing(start=hours.day, end=hours.day)
             page = await request.state.orders.page(of_today, LATEST_COUNT)
             render_cache = request.state.render_caches.of_kind[ORDERS]
-            latest = [render_cache(order).parsed() for order in page.documents]
+            latest = [render_cache(order).parsed() for order in page.items]
             figures = await offload(len(hours.rows), build_board, hours.day, hours.rows, latest)
             return answer({**_heading(request, cache_version), **figures}, headers=cache_version.headers)
 

@@ -233,5 +233,5 @@ def _newest(request: SalesRequest, listing: Listing, limit: int) -> tuple[Awaita
 async def _shown(request: SalesRequest, kind: str, listing: Listing, limit: int) -> Items:
     render_cache = request.state.render_caches.of_kind[kind]
     page = await documents_of(request.state, kind).page(listing, limit)
-    documents = [render_cache(each) for each in page.documents]
+    documents = [render_cache(each) for each in page.items]
     return Items([each.json for each in documents], [each.parsed() for each in documents[: reports.RECENT_COUNT]])

@@ -6,20 +6,25 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
+from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, read_op, update_op
 from endpoints.http.requests import if_match_versions, read_json, read_query, sent
-from endpoints.http.responses import answer, document_answer, replay_headers
+from endpoints.http.responses import document_answer
 from endpoints.sales.lists import array
 from endpoints.sales.state import SalesRequest
 from repositories.database.errors import AlreadyConverted, NotFound, SumsFull
+from repositories.sales.commands import ConvertEstimate, CreateDocument, ReplaceEstimate
+from repositories.sales.void_commands import VoidEstimate
+from schemas.core.collections import ESTIMATES
 from schemas.core.errors import TotalsMismatch
+from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import conversion_keys, creation_keys, deletion_keys
-from schemas.openapi.examples import CONVERSIONS, ESTIMATES
+from schemas.openapi import examples
 from schemas.sales.conversions import ConvertQuery, resolve_payment
 from schemas.sales.documents import ConvertBody, EstimateBody, VoidQuery, draft
-from schemas.sales.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
+from schemas.sales.listing import ConvertedListing, EstimateListing, PendingListing
 
 BODY: Final = EstimateBody()
 CONVERSION: Final = ConvertBody()
@@ -32,45 +37,42 @@ CONVERTED: Final = ConvertedListing()
 
 class EstimateCreation(HTTPEndpoint):
     @operation(
-        create_op("Write an estimate", "EstimateCreated", BODY, ESTIMATES, gives=("estimate_id", "estimate_number"))
+        create_op(
+            "Write an estimate", "EstimateCreated", BODY, examples.ESTIMATES, gives=("estimate_id", "estimate_number")
+        )
     )
     async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request)
         said = sent(request, body)
         estimate = draft(load_body(BODY, body))
-        keys = creation_keys(said, estimate)
-        outcome = await request.state.estimates.create(estimate, keys, actor=actor_of(request))
-        request.state.hub.notify(outcome.events)
-        receipt = request.state.serializers.estimate_receipt(outcome.answer)
-        return answer(
-            {
-                "success": True,
-                "message": "Estimate created successfully",
-                "data": receipt,
-                "estimate_id": receipt["estimate_id"],
-                "estimate_number": receipt["estimate_number"],
-            },
-            201,
-            replay_headers(outcome.replayed),
+        command = CreateDocument(
+            ESTIMATES,
+            new_id(ESTIMATE_PREFIX, request.state.clock()),
+            estimate,
+            keys=creation_keys(said, estimate),
+            actor=actor_of(request),
         )
+        outcome = await commit(request, command)
+        created = request.state.serializers.estimate_receipt(outcome.answer)
+        return receipt(outcome, "Estimate created successfully", created, "estimate_id", "estimate_number", status=201)
 
 
 class EstimateList(HTTPEndpoint):
     @operation(list_op("Estimates", "EstimateList", LISTING))
     async def get(self, request: SalesRequest) -> Response:
-        return await _list(request, LISTING)
+        return await array(request, request.state.estimates, LISTING)
 
 
 class PendingEstimates(HTTPEndpoint):
     @operation(list_op("Estimates that are no order yet", "EstimateList", PENDING))
     async def get(self, request: SalesRequest) -> Response:
-        return await _list(request, PENDING)
+        return await array(request, request.state.estimates, PENDING)
 
 
 class ConvertedEstimates(HTTPEndpoint):
     @operation(list_op("Estimates that became orders", "EstimateList", CONVERTED))
     async def get(self, request: SalesRequest) -> Response:
-        return await _list(request, CONVERTED)
+        return await array(request, request.state.estimates, CONVERTED)
 
 
 class EstimateByNumber(HTTPEndpoint):
@@ -91,16 +93,18 @@ class Estimate(HTTPEndpoint):
             "Replace the body of an unconverted estimate",
             ResponseSpec(content=ref("Estimate"), description="The estimate as it is now.", headers=("ETag",)),
             body=BODY,
-            examples=ESTIMATES,
+            examples=examples.ESTIMATES,
             refuses=(TotalsMismatch, AlreadyConverted, SumsFull),
         )
     )
     async def put(self, request: SalesRequest) -> Response:
-        replacement = draft(load_body(BODY, await read_json(request)))
-        outcome = await request.state.estimates.replace(
-            request.path_params["estimate_id"], replacement, if_match_versions(request), actor=actor_of(request)
+        command = ReplaceEstimate(
+            request.path_params["estimate_id"],
+            draft(load_body(BODY, await read_json(request))),
+            versions=if_match_versions(request),
+            actor=actor_of(request),
         )
-        request.state.hub.notify(outcome.events)
+        outcome = await commit(request, command)
         return document_answer(request.state.serializers.estimate(outcome.answer))
 
     @operation(
@@ -116,19 +120,15 @@ class Estimate(HTTPEndpoint):
     )
     async def delete(self, request: SalesRequest) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
-        keys = deletion_keys(sent(request), void)
-        outcome = await request.state.estimates.void(
+        command = VoidEstimate(
             request.path_params["estimate_id"],
-            reason=void["reason"] or None,
-            voided_by=void["by"] or None,
+            void["reason"] or None,
+            void["by"] or None,
             versions=if_match_versions(request),
-            keys=keys,
+            keys=deletion_keys(sent(request), void),
             actor=actor_of(request),
         )
-        request.state.hub.notify(outcome.events)
-        return answer(
-            {"success": True, "message": "Estimate deleted successfully"}, headers=replay_headers(outcome.replayed)
-        )
+        return receipt(await commit(request, command), "Estimate deleted successfully")
 
 
 class EstimateConversion(HTTPEndpoint):
@@ -137,7 +137,7 @@ class EstimateConversion(HTTPEndpoint):
             "Make an estimate an order",
             "EstimateConverted",
             CONVERSION,
-            CONVERSIONS,
+            examples.CONVERSIONS,
             gives=("order_id", "sale_number"),
             status=200,
             query=ASKED,
@@ -150,27 +150,15 @@ class EstimateConversion(HTTPEndpoint):
         said = sent(request, body)
         asked = read_query(request, ASKED, skips_blank=True)
         payment = resolve_payment(body, load_body(CONVERSION, body), asked)
-        outcome = await request.state.estimates.convert(
+        command = ConvertEstimate(
             request.path_params["estimate_id"],
-            payment_mode=payment.mode,
-            amount_paid=payment.amount,
-            sale_by=payment.sale_by,
+            new_id(ORDER_PREFIX, request.state.clock()),
+            payment.mode,
+            payment.amount,
+            payment.sale_by,
             keys=conversion_keys(said, payment),
             actor=actor_of(request),
         )
-        request.state.hub.notify(outcome.events)
-        receipt = request.state.serializers.conversion_receipt(outcome.answer)
-        return answer(
-            {
-                "success": True,
-                "message": "Estimate converted to order successfully",
-                "data": receipt,
-                "order_id": receipt["order_id"],
-                "sale_number": receipt["sale_number"],
-            },
-            headers=replay_headers(outcome.replayed),
-        )
-
-
-async def _list(request: SalesRequest, schema: ListingQuery) -> Response:
-    return await array(request, request.state.estimates, schema)
+        outcome = await commit(request, command)
+        created = request.state.serializers.conversion_receipt(outcome.answer)
+        return receipt(outcome, "Estimate converted to order successfully", created, "order_id", "sale_number")

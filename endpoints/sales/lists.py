@@ -26,7 +26,7 @@ from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.reporting.reports import separate_summary
 from schemas.reporting.sums import CountAndAmount, Sums
-from schemas.sales.listing import Cursor, Listing, SortKey, sort_key
+from schemas.sales.listing import DocumentCursor, Listing, SortKey, sort_key
 
 Entry = tuple[str, RenderedDocument]
 
@@ -40,8 +40,8 @@ async def array(request: SalesRequest, source: Documents, schema: Schema) -> Res
             whole = wrapped(b"[", joined(serialized(source.stream(listing), render_cache.serialize)), b"]")
             return await streamed(in_turn(request, whole), cache_version.headers)
         page = await source.page(listing, listing.limit)
-        documents = [render_cache(each) for each in page.documents]
-        last = None if page.is_last else Cursor.of(source.kind, documents[-1].sort_fields)
+        documents = [render_cache(each) for each in page.items]
+        last = None if page.is_last else DocumentCursor.of(source.kind, documents[-1].sort_fields)
         headers = {**cache_version.headers, **page_headers(request, schema, last)}
         return answer([document.json for document in documents], headers=headers)
 
@@ -143,7 +143,7 @@ async def _merged_page(
     entries: list[Entry] = []
     ends = []
     for (kind, render_cache), page in zip(render_caches.items(), found, strict=True):
-        entries += [(kind, render_cache(each)) for each in page.documents]
+        entries += [(kind, render_cache(each)) for each in page.items]
         if not page.is_last:
             ends.append(_sort_key(entries[-1]))
     # Documents that are older than the end of an incomplete page may have others of that kind before them.
@@ -157,6 +157,6 @@ def _sort_key(entry: Entry) -> SortKey:
     return sort_key(kind, document.sort_fields)
 
 
-def _cursor(entry: Entry) -> Cursor:
+def _cursor(entry: Entry) -> DocumentCursor:
     kind, document = entry
-    return Cursor.of(kind, document.sort_fields)
+    return DocumentCursor.of(kind, document.sort_fields)

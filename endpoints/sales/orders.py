@@ -7,16 +7,20 @@ from starlette.responses import Response
 
 from endpoints.accounts.permissions import OWNERS_STATUSES
 from endpoints.http.actor import actor_of
+from endpoints.http.commits import commit, receipt
 from endpoints.http.errors import Forbidden
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, read_op, update_op
 from endpoints.http.requests import if_match_versions, read_json, read_query, sent
-from endpoints.http.responses import answer, document_answer, replay_headers
+from endpoints.http.responses import answer, document_answer
 from endpoints.sales.lists import groups, history
 from endpoints.sales.state import SalesRequest
 from repositories.database.errors import SumsFull
+from repositories.sales.commands import ChangeStatus, CreateDocument
+from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ORDERS
 from schemas.core.errors import IllegalTransition, InvalidBody, TotalsMismatch
 from schemas.core.principals import OWNER
+from schemas.core.public_ids import ORDER_PREFIX, new_id
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import SoldOtherwise, creation_keys, deletion_keys
@@ -47,21 +51,16 @@ class SaleCreation(HTTPEndpoint):
         body = await read_json(request)
         said = sent(request, body)
         sale = draft_sale(load_body(BODY, body))
-        keys = creation_keys(said, sale)
-        outcome = await request.state.orders.create_sale(sale, keys, actor=actor_of(request))
-        request.state.hub.notify(outcome.events)
-        receipt = request.state.serializers.order_receipt(outcome.answer)
-        return answer(
-            {
-                "success": True,
-                "message": "Sale created successfully",
-                "data": receipt,
-                "order_id": receipt["order_id"],
-                "sale_number": receipt["sale_number"],
-            },
-            201,
-            replay_headers(outcome.replayed),
+        command = CreateDocument(
+            ORDERS,
+            new_id(ORDER_PREFIX, request.state.clock()),
+            sale,
+            keys=creation_keys(said, sale),
+            actor=actor_of(request),
         )
+        outcome = await commit(request, command)
+        created = request.state.serializers.order_receipt(outcome.answer)
+        return receipt(outcome, "Sale created successfully", created, "order_id", "sale_number", status=201)
 
 
 class TransactionList(HTTPEndpoint):
@@ -108,19 +107,20 @@ class Order(HTTPEndpoint):
     async def delete(self, request: SalesRequest) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
         keys = deletion_keys(sent(request), void)
-        outcome = await request.state.orders.void(
-            request.path_params["order_id"],
-            keep_estimate=void["keep_estimate"],
-            reason=void["reason"] or None,
-            voided_by=void["by"] or None,
+        order_id = request.path_params["order_id"]
+        # The order's estimate never changes, so it can be read before the transaction.
+        order = await request.state.orders.get(order_id, include_voided=bool(keys))
+        command = VoidOrder(
+            order_id,
+            order["estimate_id"],
+            void["keep_estimate"],
+            void["reason"] or None,
+            void["by"] or None,
             versions=if_match_versions(request),
             keys=keys,
             actor=actor_of(request),
         )
-        request.state.hub.notify(outcome.events)
-        return answer(
-            {"success": True, "message": "Order deleted successfully"}, headers=replay_headers(outcome.replayed)
-        )
+        return receipt(await commit(request, command), "Order deleted successfully")
 
 
 class OrderStatus(HTTPEndpoint):
@@ -140,10 +140,10 @@ class OrderStatus(HTTPEndpoint):
         wanted = await _wanted_status(request)
         if wanted in OWNERS_STATUSES and request.state.principal.role != OWNER:
             raise Forbidden(f"Only the owner may set the status {wanted}.")
-        outcome = await request.state.orders.change_status(
-            request.path_params["order_id"], wanted, if_match_versions(request), actor=actor_of(request)
+        command = ChangeStatus(
+            request.path_params["order_id"], wanted, versions=if_match_versions(request), actor=actor_of(request)
         )
-        request.state.hub.notify(outcome.events)
+        outcome = await commit(request, command)
         status = outcome.answer["status"]
         return answer({"success": True, "message": f"Order status updated to {status}", "status": status})
 

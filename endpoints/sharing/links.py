@@ -6,11 +6,13 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
+from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import Operation, ResponseSpec, operation, update_op
 from endpoints.http.requests import BodyTooLarge, MalformedBody, read_json, sent
-from endpoints.http.responses import answer, replay_headers
+from endpoints.http.responses import answer
 from endpoints.http.state import ShopRequest, documents_of
 from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
+from repositories.sharing.commands import EndLink
 from schemas.core.calendar import shop_time
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidBody
@@ -18,7 +20,7 @@ from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import deletion_keys
 from schemas.sharing import LinkBody, serialize_link
-from services.sharing import make_public_link
+from services.sharing import pdf_url_of
 
 BODY: Final = LinkBody()
 _EXAMPLES: Final = {"For a week": {"days": 7}, "For 30 days": {}}
@@ -68,26 +70,17 @@ class Link(HTTPEndpoint):
         )
     )
     async def delete(self, request: ShopRequest) -> Response:
-        keys = deletion_keys(sent(request))
-        outcome = await request.state.links.end(request.path_params["link_id"], keys, actor=actor_of(request))
-        request.state.hub.notify(outcome.events)
-        done = {"success": True, "message": "Link revoked successfully"}
-        return answer(done, headers=replay_headers(outcome.replayed))
+        command = EndLink(request.path_params["link_id"], keys=deletion_keys(sent(request)), actor=actor_of(request))
+        return receipt(await commit(request, command), "Link revoked successfully")
 
 
 async def _make(request: ShopRequest, kind: str, document_id: str) -> Response:
     body: dict[str, Any] = load_body(BODY, await read_json(request, optional=True))
-    link = await make_public_link(
-        request.state.links,
-        request.state.public_base_url,
-        kind,
-        document_id,
-        days=body["days"],
-        actor=actor_of(request),
-    )
-    request.state.hub.notify(link.events)
-    until = shop_time(link.expires_at, request.state.zone)
-    return answer({"id": link.id, "url": link.url, "pdf_url": link.pdf_url, "expires_at": until}, 201)
+    link, token = request.state.links.draft(kind, document_id, days=body["days"], actor=actor_of(request))
+    await commit(request, link)
+    base_url, until = request.state.public_base_url, shop_time(link.expires_at, request.state.zone)
+    urls = {"url": f"{base_url}/d/{token}", "pdf_url": pdf_url_of(base_url, token)}
+    return answer({"id": link.link_id, **urls, "expires_at": until}, 201)
 
 
 async def _list(request: ShopRequest, kind: str, document_id: str) -> Response:

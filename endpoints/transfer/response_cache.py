@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
 from endpoints.transfer.gzip import ENCODING, MIN_SIZE, GzipEncoder
+from repositories.concurrency.single_flight import SingleFlight
 from repositories.event_log.event_log import Head
 from schemas.live.protocol import LogPosition
 from schemas.reporting.sums import Sums
@@ -114,7 +115,7 @@ class ResponseCache:
         self._kept: OrderedDict[str, _CachedResponse] = OrderedDict()
         self._questions: LRUCache[tuple[str, bytes, str], CacheQuery] = LRUCache(_MOST_ADDRESSES)
         self.sums: VersionedValue[Sums] = VersionedValue()
-        self._making: dict[tuple[str, str], asyncio.Task[Response]] = {}
+        self._making: SingleFlight[tuple[str, str], Response] = SingleFlight()
         self._head: Head | None = None
         self._at_head: dict[str, CacheVersion] = {}
 
@@ -167,19 +168,13 @@ class ResponseCache:
         if kept is not None and kept.etag == cache_version.etag:
             self._kept.move_to_end(key)
             return kept.response
-        making = self._making.get((key, cache_version.etag))
-        if making is not None:
-            # Shielded: when a client disconnects, others still wait for the response.
-            response = await asyncio.shield(making)
-            return await make(cache_version) if isinstance(response, StreamingResponse) else response
-        making = self._making[key, cache_version.etag] = asyncio.create_task(self._make(key, cache_version, make))
-        return await asyncio.shield(making)
+        wanted = (key, cache_version.etag)
+        is_shared = wanted in self._making
+        response = await self._making(wanted, lambda: self._make(key, cache_version, make))
+        return await make(cache_version) if is_shared and isinstance(response, StreamingResponse) else response
 
     async def _make(self, key: str, cache_version: CacheVersion, make: MakeResponse) -> Response:
-        try:
-            response = await make(cache_version)
-        finally:
-            del self._making[key, cache_version.etag]
+        response = await make(cache_version)
         if not isinstance(response, StreamingResponse) and len(response.body) <= self._largest:
             self._keep(key, _CachedResponse(cache_version.etag, response))
         return response

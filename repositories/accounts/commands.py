@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from repositories.database.errors import NotFound
-from repositories.journal.command import Command, Reads
+from repositories.journal.command import Command, Reads, find_live
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import USERS
 from schemas.core.documents import Document
@@ -18,19 +17,25 @@ class AccountExists(ShopError):
 
 
 @dataclass(frozen=True, slots=True)
-class AddAccount(Command):
-    """Add a user or a device. An id that is taken, even by a deactivated account, is refused.
+class _AccountCommand(Command):
+    """Change a user or a device.
 
     :param kind: `USERS` or `DEVICES`.
     """
 
     kind: str
     account_id: str
-    draft: Document
 
     @property
     def reads(self) -> Reads:
         return ((self.kind, self.account_id),)
+
+
+@dataclass(frozen=True, slots=True)
+class AddAccount(_AccountCommand):
+    """Add a user or a device. An id that is taken, even by a deactivated account, is refused."""
+
+    draft: Document
 
     def apply(self, work: UnitOfWork) -> Document:
         if (self.kind, self.account_id) in work.documents or (self.kind, self.account_id) in work.changed:
@@ -43,7 +48,7 @@ class AddAccount(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeAccount(Command):
+class ChangeAccount(_AccountCommand):
     """Change fields of a user or a device.
 
     A new password or PIN ends all sign-ins in the same transaction: the user's field `sign_ins`, `{since, but}`, holds
@@ -52,19 +57,11 @@ class ChangeAccount(Command):
     :param kept_family: that family, stored as `but`.
     """
 
-    kind: str
-    account_id: str
     changes: Document
     kept_family: str | None = None
 
-    @property
-    def reads(self) -> Reads:
-        return ((self.kind, self.account_id),)
-
     def apply(self, work: UnitOfWork) -> Document:
-        account = work.find(self.kind, self.account_id)
-        if account is None:
-            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        account = find_live(work, self.kind, self.account_id)
         ended = {"sign_ins": {"since": account["version"] + 1, "but": self.kept_family}}
         is_ended = not SIGN_IN_SECRETS.isdisjoint(self.changes)
         account = work.update(self.kind, account, **self.changes, **(ended if is_ended else {}))
@@ -73,20 +70,11 @@ class ChangeAccount(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class DeactivateAccount(Command):
+class DeactivateAccount(_AccountCommand):
     """Deactivate a user or a device: it cannot sign in any more. Its past actions keep its name."""
 
-    kind: str
-    account_id: str
-
-    @property
-    def reads(self) -> Reads:
-        return ((self.kind, self.account_id),)
-
     def apply(self, work: UnitOfWork) -> Document:
-        account = work.find(self.kind, self.account_id)
-        if account is None:
-            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        account = find_live(work, self.kind, self.account_id)
         account = work.update(self.kind, account, voided_at=work.now)
         work.emit(self.kind, events.DELETE, account, public_fields(account))
         return account

@@ -21,6 +21,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from pymongo import ReturnDocument
 
+from repositories.concurrency.single_flight import SingleFlight
 from repositories.database.errors import TooManyRequests, Unavailable
 from schemas.core.collections import RATE_COUNTS, RATE_WINDOWS
 
@@ -102,7 +103,7 @@ class RateLimits:
         self._messages = RateLimitItemPerMinute(messages, namespace="message") if messages else None
         self._block_size = max(1, min(_MAX_BLOCK, per_minute // 10))
         self._blocks: TTLCache[str, _Block] = TTLCache(_MAX_REMEMBERED, _MINUTE)
-        self._fetching: dict[str, asyncio.Task[_Block]] = {}
+        self._fetching: SingleFlight[str, _Block] = SingleFlight()
         # By network that sent too many unknown tokens: until when it is blocked, on the clock of `time.monotonic`.
         self._blocked_until: TTLCache[str, float] = TTLCache(_MAX_REMEMBERED, _MINUTE)
 
@@ -159,7 +160,7 @@ class RateLimits:
         while block is None or block.left <= 0:
             if block is not None and block.refused_until > time.monotonic():
                 raise TooManyRequests(block.refused_until - time.monotonic())
-            block = await self._next_block(credential)
+            block = await self._fetching(credential, lambda: self._fetch_block(credential))
         block.left -= 1
 
     async def record_unknown_token(self, address: str | None) -> None:
@@ -181,14 +182,6 @@ class RateLimits:
         until = self._blocked_until.get(network_of(address), 0.0) if self._blocked_until else 0.0
         if until > time.monotonic():
             raise TooManyRequests(until - time.monotonic(), _BLOCKED)
-
-    async def _next_block(self, credential: str) -> _Block:
-        """Return the next block; concurrent requests share one query."""
-        task = self._fetching.get(credential)
-        if task is None:
-            task = self._fetching[credential] = asyncio.create_task(self._fetch_block(credential))
-            task.add_done_callback(lambda _: self._fetching.pop(credential, None))
-        return await asyncio.shield(task)
 
     async def _fetch_block(self, credential: str) -> _Block:
         limit = self._per_credential

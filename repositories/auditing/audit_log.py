@@ -4,7 +4,6 @@ It has no index of its own, since an index would slow down every sale. It is rea
 on the way. The log keeps some months of events only, so this is short.
 """
 
-from collections.abc import Iterator
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,8 @@ from pymongo import DESCENDING
 
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
-from repositories.database.raw_documents import aggregate_raw, decode_document, fit_page
+from repositories.database.pages import Page, first_page_of_bytes
+from repositories.database.raw_documents import aggregate_raw
 from repositories.event_log.log_documents import log_filter
 from schemas.auditing import AuditListing
 from schemas.core.calendar import day_bounds
@@ -36,10 +36,9 @@ class AuditLog:
         self._store = store
         self._zone = zone
 
-    async def page(self, listing: AuditListing) -> tuple[Iterator[Document], bool]:
-        """Return the events after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`.
+    async def page(self, listing: AuditListing) -> Page[bytes]:
+        """Return the events (BSON) after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`.
 
-        :returns: an iterator, which decodes one event at a time, and whether this is the last page.
         :raises Unavailable: the database cannot be reached.
         """
         limit = listing.limit
@@ -55,8 +54,7 @@ class AuditLog:
         ]
         async with read_deadline():
             found = await aggregate_raw(self._log, pipeline, _AT_ONCE, max_bytes=PAGE_BYTES)
-        page = fit_page(found, limit, PAGE_BYTES)
-        return map(decode_document, page), len(page) == len(found)
+        return first_page_of_bytes(found, limit, PAGE_BYTES)
 
     def _part(self, listing: AuditListing) -> Document:
         """Return a filter for the documents of the log that have events before `listing.after`."""

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from repositories.database.errors import NotFound
-from repositories.journal.command import Command, Reads, check_version
+from repositories.journal.command import Command, DocumentCommand, Reads
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import CUSTOMERS
 from schemas.core.documents import Document
@@ -57,26 +56,24 @@ class AddCustomer(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeCustomer(Command):
+class ChangeCustomer(DocumentCommand):
     """Change fields of a customer. Sales to an earlier number still count for them.
 
     :param changes: a loaded `CustomerChange`.
     :param number: the new phone number in E.164; None if it is removed or unchanged.
     """
 
-    customer_id: str
     changes: Document
     number: str | None
-    versions: frozenset[int] | None = None
+    kind: ClassVar[str] = CUSTOMERS
 
     @property
     def reads(self) -> Reads:
-        own = (CUSTOMERS, self.customer_id)
+        own = (CUSTOMERS, self.document_id)
         return (own,) if self.number is None else (own, (CUSTOMERS, self.number))
 
     def apply(self, work: UnitOfWork) -> Document:
-        customer = _live(work, self.customer_id)
-        check_version(customer, self.versions)
+        customer = self.find(work)
         changes = {name: value for name, value in self.changes.items() if customer[name] != value}
         if not changes:
             return customer
@@ -104,27 +101,13 @@ class ChangeCustomer(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveCustomer(Command):
+class RemoveCustomer(DocumentCommand):
     """Remove a customer from the list until the next sale to them. Their sums stay."""
 
-    customer_id: str
-    versions: frozenset[int] | None = None
-
-    @property
-    def reads(self) -> Reads:
-        return ((CUSTOMERS, self.customer_id),)
+    kind: ClassVar[str] = CUSTOMERS
 
     def apply(self, work: UnitOfWork) -> Document:
-        customer = _live(work, self.customer_id)
-        check_version(customer, self.versions)
-        return _emit(work, events.DELETE, work.update(CUSTOMERS, customer, voided_at=work.now))
-
-
-def _live(work: UnitOfWork, customer_id: str) -> Document:
-    customer = work.find(CUSTOMERS, customer_id)
-    if customer is None:
-        raise NotFound("There is no such customer.")
-    return customer
+        return _emit(work, events.DELETE, work.update(CUSTOMERS, self.find(work), voided_at=work.now))
 
 
 def _owner(work: UnitOfWork, number: str) -> Document | None:

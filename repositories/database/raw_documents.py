@@ -45,16 +45,6 @@ async def _read_raw(cursor: Any, max_bytes: int | None) -> list[bytes]:
     return documents
 
 
-def fit_page(documents: list[bytes], limit: int, max_bytes: int) -> list[bytes]:
-    """Return the first documents: at most `limit`, and at most `max_bytes`, but always one."""
-    size = 0
-    for count, document in enumerate(documents[:limit]):
-        size += len(document)
-        if count and size > max_bytes:
-            return documents[:count]
-    return documents[:limit]
-
-
 def split_batch(batch: bytes) -> list[bytes]:
     """Return the documents of a batch, in which they are concatenated."""
     # The driver's own `RawBSONDocument` takes eight times as long.

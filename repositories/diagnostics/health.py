@@ -7,6 +7,7 @@ from typing import Final
 
 from pymongo.errors import PyMongoError
 
+from repositories.concurrency.single_flight import SingleFlight
 from repositories.database.client import RESTORING, Database
 from repositories.database.errors import BeingRestored, Emptied, Unavailable
 from schemas.core.collections import COUNTERS
@@ -37,17 +38,17 @@ class HealthCheck:
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
         self._store = store
-        self._running: asyncio.Task[HealthStatus] | None = None
+        self._asking: SingleFlight[str, HealthStatus] = SingleFlight()
 
     async def run(self) -> HealthStatus:
         """Return the current status.
 
         Concurrent calls share one round trip: one that hangs occupies a thread until the driver gives up.
         """
-        if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._ask())
-        done, _ = await asyncio.wait({self._running}, timeout=TIMEOUT_SECONDS)
-        return next(iter(done)).result() if done else HealthStatus("unreachable")
+        try:
+            return await asyncio.wait_for(self._asking(self._store, self._ask), TIMEOUT_SECONDS)
+        except TimeoutError:
+            return HealthStatus("unreachable")
 
     async def _ask(self) -> HealthStatus:
         started = time.perf_counter()

@@ -5,7 +5,7 @@ A command raises its refusal before it changes anything, so a refusal never affe
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from repositories.database.errors import NotFound, StaleVersion
@@ -57,6 +57,33 @@ class Command(ABC):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentCommand(Command):
+    """Change one document that exists.
+
+    :cvar kind: its collection.
+    :param versions: those that If-Match names; None for any.
+    """
+
+    document_id: str
+    versions: frozenset[int] | None = field(default=None, kw_only=True)
+    kind: ClassVar[str]
+
+    @property
+    def reads(self) -> Reads:
+        return ((self.kind, self.document_id),)
+
+    def find(self, work: UnitOfWork) -> Document:
+        """Return the document.
+
+        :raises NotFound: there is none, or it is voided.
+        :raises StaleVersion: it has another version.
+        """
+        document = find_live(work, self.kind, self.document_id)
+        check_version(document["version"], self.versions)
+        return document
+
+
 def find_live(work: UnitOfWork, kind: str, document_id: str) -> Document:
     """Return a document that is not voided.
 
@@ -68,13 +95,10 @@ def find_live(work: UnitOfWork, kind: str, document_id: str) -> Document:
     return document
 
 
-def check_version(document: Document, versions: frozenset[int] | None) -> None:
-    """Check that a document has one of the versions that If-Match names.
+def check_version(version: int, versions: frozenset[int] | None) -> None:
+    """Check that a version is one of those that If-Match names; None for any.
 
-    :param versions: None accepts any version.
-    :raises StaleVersion: it has another version.
+    :raises StaleVersion: it is another one.
     """
-    if versions is not None and document["version"] not in versions:
-        raise StaleVersion(
-            "Another client has changed this in the meantime. Please load it again.", version=document["version"]
-        )
+    if versions is not None and version not in versions:
+        raise StaleVersion("Another client has changed this in the meantime. Please load it again.", version=version)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from repositories.database.errors import NotFound
-from repositories.journal.command import Command, Reads, find_live
+from repositories.journal.command import Command, DocumentCommand, Reads
 from repositories.journal.unit_of_work import UnitOfWork
 from repositories.sharing.commands import AddLink
 from schemas.core.collections import LINKS, MESSAGES
@@ -72,14 +72,8 @@ class QueueMessage(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class _MessageCommand(Command):
-    """Change a message that exists."""
-
-    message_id: str
-
-    @property
-    def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id),)
+class _MessageCommand(DocumentCommand):
+    kind: ClassVar[str] = MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +97,10 @@ class BeginAttempt(_MessageCommand):
 
     @property
     def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id), *self.required)
+        return ((MESSAGES, self.document_id), *self.required)
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = find_live(work, MESSAGES, self.message_id)
+        message = self.find(work)
         claimed = (message["state"], message["holder"], message["attempt"])
         if claimed != (QUEUED, self.holder, self.attempt - 1):
             return message
@@ -130,7 +124,7 @@ class RecordOutcome(_MessageCommand):
     is_repeatable: ClassVar[bool] = True
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = find_live(work, MESSAGES, self.message_id)
+        message = self.find(work)
         if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
             return message
         changes = outcome_fields(message, self.outcome, work.reference_time, self.jitter)
@@ -154,7 +148,7 @@ class DeliveryUpdate(_MessageCommand):
     error: Document | None = None
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = find_live(work, MESSAGES, self.message_id)
+        message = self.find(work)
         if not self._is_of(message) or not is_progress(message["state"], self.state):
             return message
         reached = {STATE_TIMES[self.state]: self.at} if self.state in STATE_TIMES else {}
@@ -184,10 +178,10 @@ class RetryMessage(_MessageCommand):
 
     @property
     def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id), *self.required)
+        return ((MESSAGES, self.document_id), *self.required)
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = find_live(work, MESSAGES, self.message_id)
+        message = self.find(work)
         if message["state"] not in RETRIABLE:
             raise _refusal(message, "there is nothing to send again")
         if is_doubtful(message) and not self.is_sure:
@@ -204,7 +198,7 @@ class CancelMessage(_MessageCommand):
     """Cancel a message that has not been sent."""
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = find_live(work, MESSAGES, self.message_id)
+        message = self.find(work)
         if message["state"] not in DROPPABLE:
             raise _refusal(message, "there is nothing to drop")
         return _update(work, message, state=CANCELLED, **FINISHED_FIELDS)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
+from repositories.database.pages import Page, first_page
 from repositories.journal.command import Command
 from repositories.journal.journal import Journal
 from repositories.journal.transaction import Outcome
@@ -80,8 +81,8 @@ class MessageRepository:
         """
         return await self._submit(CancelMessage(message_id, actor=actor))
 
-    async def page(self, listing: MessageListing, limit: int) -> list[Document]:
-        """Return up to `limit` messages after `listing.after`, newest first.
+    async def page(self, listing: MessageListing) -> Page[Document]:
+        """Return up to `listing.limit` messages after `listing.after`, newest first.
 
         :raises Unavailable: the database cannot be reached.
         """
@@ -89,8 +90,10 @@ class MessageRepository:
         criteria |= {} if not listing.states else {"state": {"$in": listing.states}}
         criteria |= {} if listing.document_id is None else {"document_id": listing.document_id}
         criteria |= {} if listing.after is None else {"_id": {"$lt": listing.after.id}}
+        more = listing.limit + 1
         async with read_deadline():
-            return await self._collection.find(criteria).sort("_id", -1).limit(limit).to_list(limit)
+            found = await self._collection.find(criteria).sort("_id", -1).limit(more).to_list(more)
+        return first_page(found, listing.limit)
 
     async def _with_current_state(self, outcome: Outcome) -> Outcome:
         message = await self._find(outcome.answer["_id"])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from repositories.database.errors import AlreadyConverted
-from repositories.journal.command import DOCUMENT_BYTES, Command, Reads, check_version, find_live
+from repositories.journal.command import DOCUMENT_BYTES, Command, DocumentCommand
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.document_numbers import format_number
@@ -46,28 +46,24 @@ class CreateDocument(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class ConvertEstimate(Command):
+class ConvertEstimate(DocumentCommand):
     """Convert an estimate to an order, once.
 
     :param amount_paid: in minor units; None for the total.
     :param sale_by: None for that of the estimate.
     """
 
-    estimate_id: str
     order_id: str
     payment_mode: str
     amount_paid: int | None = None
     sale_by: str | None = None
+    kind: ClassVar[str] = ESTIMATES
     is_forwardable: ClassVar[bool] = True
     #: It reads the estimate, writes it again, and writes an order of the same size.
     copies_of_reads: ClassVar[int] = 3
 
-    @property
-    def reads(self) -> Reads:
-        return ((ESTIMATES, self.estimate_id),)
-
     def apply(self, work: UnitOfWork) -> Document:
-        estimate = find_live(work, ESTIMATES, self.estimate_id)
+        estimate = self.find(work)
         check_unconverted(estimate)
         check_total(estimate)
         order = work.insert(
@@ -97,19 +93,11 @@ class ConvertEstimate(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaceEstimate(Command):
-    """Replace the body of an unconverted estimate.
+class ReplaceEstimate(DocumentCommand):
+    """Replace the body of an unconverted estimate."""
 
-    :param versions: those that If-Match names; None for any.
-    """
-
-    estimate_id: str
     draft: Document
-    versions: frozenset[int] | None = None
-
-    @property
-    def reads(self) -> Reads:
-        return ((ESTIMATES, self.estimate_id),)
+    kind: ClassVar[str] = ESTIMATES
 
     @property
     def bytes_written(self) -> int:
@@ -117,8 +105,7 @@ class ReplaceEstimate(Command):
         return 2 * _draft_bytes(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
-        estimate = find_live(work, ESTIMATES, self.estimate_id)
-        check_version(estimate, self.versions)
+        estimate = self.find(work)
         check_unconverted(estimate)
         estimate = work.update(ESTIMATES, estimate, **self.draft, **_search_fields(work, self.draft))
         work.emit(ESTIMATES, events.UPDATE, estimate)
@@ -126,20 +113,14 @@ class ReplaceEstimate(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeStatus(Command):
+class ChangeStatus(DocumentCommand):
     """Change the status of an order, unless the order has that status already."""
 
-    order_id: str
     status: str
-    versions: frozenset[int] | None = None
-
-    @property
-    def reads(self) -> Reads:
-        return ((ORDERS, self.order_id),)
+    kind: ClassVar[str] = ORDERS
 
     def apply(self, work: UnitOfWork) -> Document:
-        order = find_live(work, ORDERS, self.order_id)
-        check_version(order, self.versions)
+        order = self.find(work)
         if order["status"] == self.status:
             return order
         statuses.check_transition(order["status"], self.status)

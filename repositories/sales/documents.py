@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bson import decode_iter
 from pymongo import DESCENDING
@@ -12,7 +12,8 @@ from pymongo.errors import PyMongoError
 
 from repositories.database.client import BATCH_SIZE, Database
 from repositories.database.errors import NotFound, read_deadline, translate_errors
-from repositories.database.raw_documents import find_raw, fit_page
+from repositories.database.pages import Page, first_page_of_bytes
+from repositories.database.raw_documents import find_raw
 from repositories.database.store_scope import HAS_NUMBER
 from repositories.database.text_search import prefix_filter, search_filter
 from schemas.core.calendar import widest_bounds
@@ -21,7 +22,7 @@ from schemas.core.document_numbers import parse_number
 from schemas.core.documents import Document
 from schemas.journal.events import TYPES
 from schemas.sales import statuses
-from schemas.sales.listing import Cursor, Listing
+from schemas.sales.listing import DocumentCursor, Listing
 from schemas.text.folding import name_key
 
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
@@ -34,16 +35,6 @@ _READ_AHEAD_BYTES: Final = 4 * 2**20
 _CLOSE_SECONDS: Final = 0.2
 #: Leaves out fields that no list shows: a quarter of a document.
 _PROJECTION: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
-
-
-class RawPage(NamedTuple):
-    """The first documents of a list as BSON, which a cache of rendered documents need not decode.
-
-    :ivar is_last: whether no other documents follow.
-    """
-
-    documents: list[bytes]
-    is_last: bool
 
 
 class Documents:
@@ -79,17 +70,18 @@ class Documents:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         return document
 
-    async def page(self, listing: Listing, limit: int) -> RawPage:
-        """Return the documents of a list after `listing.after`, the newest first, up to `limit` and `PAGE_BYTES`."""
+    async def page(self, listing: Listing, limit: int) -> Page[bytes]:
+        """Return the documents of a list after `listing.after`, the newest first, up to `limit` and `PAGE_BYTES`.
+
+        They are BSON, which a cache of rendered documents need not decode.
+        """
         criteria = self.criteria(listing)
         if criteria is None or not limit:
-            return RawPage([], is_last=True)
-        # One more than needed, which tells whether others follow.
+            return Page([], is_last=True)
         options = {"projection": _PROJECTION, "sort": NEWEST_FIRST, "limit": limit + 1}
         async with read_deadline():
             found = await find_raw(self._collection, criteria, limit + 1, max_bytes=PAGE_BYTES, **options)
-        page = fit_page(found, limit, PAGE_BYTES)
-        return RawPage(page, is_last=len(page) == len(found))
+        return first_page_of_bytes(found, limit, PAGE_BYTES)
 
     async def stream(self, listing: Listing) -> AsyncGenerator[list[Document]]:
         """Yield a whole list, the newest first. The next batch is read while this one is processed."""
@@ -180,7 +172,7 @@ class Documents:
             criteria["payment_mode"] = mode
         return self.kind != ESTIMATES
 
-    def _add_cursor(self, criteria: Document, after: Cursor) -> None:
+    def _add_cursor(self, criteria: Document, after: DocumentCursor) -> None:
         all_of_instant, lower_numbers = after.ties_that_follow(self.kind)
         bounds = criteria.setdefault("created_at", {})
         bounds["$lte" if all_of_instant or lower_numbers else "$lt"] = after.created_at

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
-from repositories.database.errors import NotFound
-from repositories.journal.command import Command, Reads
+from repositories.journal.command import Command, DocumentCommand, Reads, find_live
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import LINKS
 from schemas.core.documents import Document
 from schemas.core.principals import public_fields
 from schemas.journal import events
-from schemas.journal.events import TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,7 @@ class AddLink(Command):
         return ((self.kind, self.document_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        if work.find(self.kind, self.document_id) is None:
-            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        find_live(work, self.kind, self.document_id)
         fields = {"kind": self.kind, "document_id": self.document_id, "token": self.token}
         made_with = {"message_id": self.message_id, "retry_keys": list(self.retry_keys)}
         link = work.add(LINKS, self.link_id, {**fields, **made_with, "expires_at": self.expires_at})
@@ -45,19 +43,13 @@ class AddLink(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class EndLink(Command):
+class EndLink(DocumentCommand):
     """Revoke a link: it does not open any more."""
 
-    link_id: str
-
-    @property
-    def reads(self) -> Reads:
-        return ((LINKS, self.link_id),)
+    kind: ClassVar[str] = LINKS
 
     def apply(self, work: UnitOfWork) -> Document:
-        link = work.find(LINKS, self.link_id)
-        if link is None:
-            raise NotFound("There is no such link.")
+        link = self.find(work)
         if link.get("message_id"):
             # A repeated request for that message must create one with a valid link.
             work.release_keys(link["retry_keys"], link["message_id"])

@@ -41,7 +41,7 @@ class ChangeSettings(Command):
     def apply(self, work: UnitOfWork) -> Document:
         stored = work.find(SETTINGS, self.store)
         settings = ShopSettings.of(stored, self.defaults)
-        check_version({"version": settings.version}, self.versions)
+        check_version(settings.version, self.versions)
         changes = checked_changes(settings, self.changes)
         if not changes:
             return stored or {}

@@ -1,8 +1,10 @@
 """Cursors and limits of lists."""
 
 import base64
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Final, Self
 
 from marshmallow import ValidationError
 
@@ -12,46 +14,47 @@ DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
 
 
-class Encodable(Protocol):
-    """A position in a list, which is sent as an opaque text."""
-
-    def encode(self) -> str: ...
-
-
-P = TypeVar("P", bound=Encodable)
-
-
 class InvalidCursor(ShopError):
     status, code, title = 400, "invalid_cursor", "The cursor is wrong"
 
+    def __init__(self) -> None:
+        super().__init__("This cursor is not one that the service gave out.")
 
-_NOT_OURS: Final = "This cursor is not one that the service gave out."
 
+@dataclass(frozen=True, slots=True)
+class Cursor(ABC):
+    """A position in a list, which clients receive as an opaque, URL-safe text.
 
-def encode_cursor(*parts: object) -> str:
-    """Return a position in a list as an opaque, URL-safe text.
-
-    :param parts: no part has a point in its text.
+    The fields of a subclass are integers, and texts without a point.
     """
-    return base64.urlsafe_b64encode(".".join(map(str, parts)).encode()).decode().rstrip("=")
 
+    def encode(self) -> str:
+        return base64.urlsafe_b64encode(".".join(map(str, astuple(self))).encode()).decode().rstrip("=")
 
-def decode_cursor(cursor: str, parse: Callable[[list[str]], P]) -> P:
-    """Return the position that a client's cursor stands for.
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Return the position that a client's text stands for.
 
-    :param parse: makes the position of its parts; raises ValueError, OverflowError or OSError where they are invalid.
-    :raises InvalidCursor: the service did not give out this text.
-    """
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        position = parse(raw.decode("ascii").split("."))
-        encoded = position.encode()
-    except (ValueError, OverflowError, OSError) as error:
-        raise InvalidCursor(_NOT_OURS) from error
-    # `int` also reads other spellings, such as `1_000`.
-    if encoded != cursor:
-        raise InvalidCursor(_NOT_OURS)
-    return position
+        :raises InvalidCursor: the service did not give out this text.
+        """
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            parts: Any = zip(fields(cls), raw.decode("ascii").split("."), strict=True)
+            position = cls(*(field.type(part) for field, part in parts))
+            # `int` also reads other spellings, such as `1_000`.
+            is_ours = position.is_valid() and position.encode() == text
+        except (ValueError, OverflowError, OSError) as error:
+            raise InvalidCursor from error
+        if not is_ours:
+            raise InvalidCursor
+        return position
+
+    @abstractmethod
+    def is_valid(self) -> bool:
+        """Return whether the service could have given out this position.
+
+        :raises ValueError, OverflowError, OSError: an instant is outside the calendar.
+        """
 
 
 def check_date_order(data: Mapping[str, Any], end_field: str) -> None:

@@ -3,15 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+from marshmallow import ValidationError, post_load
 
 from schemas.core.limits import MAX_UPLOAD
-from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 from schemas.core.public_ids import MESSAGE_PREFIX
 from schemas.fields.body import Body
 from schemas.fields.inputs import DEFAULT_LINK_DAYS, DayCount, InputField, OneOf, Text, WholeNumber
+from schemas.fields.queries import PageQuery
 from schemas.messaging.delivery import MAX_CAPTION_LENGTH, MAX_TEXT_LENGTH
 from schemas.messaging.states import STATES
 
@@ -21,28 +22,13 @@ _ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class MessageCursor:
+class MessageCursor(Cursor):
     """A message's position in the list: its id, since ids sort by the time of creation."""
 
     id: str
 
-    def encode(self) -> str:
-        return encode_cursor(self.id)
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Return the cursor of a client's text.
-
-        :raises InvalidCursor: the service did not give out this text.
-        """
-        return decode_cursor(text, cls._of_parts)
-
-    @classmethod
-    def _of_parts(cls, parts: list[str]) -> Self:
-        (name,) = parts
-        if not _ID.fullmatch(name):
-            raise ValueError(parts)
-        return cls(name)
+    def is_valid(self) -> bool:
+        return _ID.fullmatch(self.id) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +45,20 @@ class MessageListing:
     document_id: str | None = None
 
 
-class MessageQuery(Schema):
+class MessageQuery(PageQuery):
     """The query parameters of the list of messages."""
 
-    class Meta:
-        unknown = EXCLUDE
+    position, listing = MessageCursor, MessageListing
 
     limit = WholeNumber(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)
-    cursor = fields.String()
     state = OneOf(STATES)
     document_id = Text(metadata={"description": "Of the estimate or order that they are about."})
 
     @post_load
     def make(self, data: dict[str, Any], **kwargs: Any) -> MessageListing:
-        cursor, state = data.pop("cursor", None), data.pop("state", None)
-        states = () if state is None else (state,)
-        return MessageListing(**data, states=states, after=None if cursor is None else MessageCursor.decode(cursor))
+        state = data.pop("state", None)
+        found: MessageListing = super().make({**data, "states": () if state is None else (state,)})
+        return found
 
 
 class MessageBody(Body):

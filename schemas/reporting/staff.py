@@ -5,10 +5,10 @@ The name of a seller is free text, so there may be any number of names; pages ke
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 from schemas.core.money import to_json
-from schemas.core.pagination import decode_cursor, encode_cursor
+from schemas.core.pagination import Cursor
 from schemas.reporting.sums import CountAndAmount, Sums
 
 Json = dict[str, Any]
@@ -31,29 +31,14 @@ class _Member(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StaffCursor:
+class StaffCursor(Cursor):
     """Where a page begins: after all members with a higher revenue (minor units), and `passed` with this one."""
 
     revenue: int
     passed: int
 
-    def encode(self) -> str:
-        return encode_cursor(self.revenue, self.passed)
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Return the cursor of a client's text.
-
-        :raises InvalidCursor: the service did not give out this text.
-        """
-        return decode_cursor(text, cls._of_parts)
-
-    @classmethod
-    def _of_parts(cls, parts: list[str]) -> Self:
-        revenue, passed = map(int, parts)
-        if abs(revenue) >= _NO_AMOUNT or not 0 < passed < _NO_AMOUNT:
-            raise ValueError(parts)
-        return cls(revenue, passed)
+    def is_valid(self) -> bool:
+        return abs(self.revenue) < _NO_AMOUNT and 0 < self.passed < _NO_AMOUNT
 
 
 class StaffPage(NamedTuple):

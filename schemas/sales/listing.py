@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Self
 
-from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
-
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_date_order, decode_cursor, encode_cursor
-from schemas.fields.inputs import Day, OneOf, Text, WholeNumber
+from schemas.core.pagination import Cursor
+from schemas.fields.inputs import OneOf, Text
+from schemas.fields.queries import DatedPageQuery
 from schemas.sales import statuses
 
 # Of an estimate and an order of the same instant, the order comes first.
@@ -26,7 +25,7 @@ def sort_key(kind: str, document: Mapping[str, Any]) -> SortKey:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Cursor:
+class DocumentCursor(Cursor):
     """A document's position in a newest-first list: its instant (UTC milliseconds), its kind's rank, its number."""
 
     instant: int
@@ -42,25 +41,8 @@ class Cursor:
     def created_at(self) -> datetime:
         return datetime.fromtimestamp(self.instant / 1000, UTC)
 
-    def encode(self) -> str:
-        return encode_cursor(self.instant, self.rank, self.number)
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Return the cursor of a client's text.
-
-        :raises InvalidCursor: the service did not give out this text.
-        """
-        return decode_cursor(text, cls._of_parts)
-
-    @classmethod
-    def _of_parts(cls, parts: list[str]) -> Self:
-        instant, rank, number = map(int, parts)
-        position = cls(instant, rank, number)
-        position.created_at  # noqa: B018  (raises for an instant outside the calendar)
-        if rank not in _RANKS.values() or not 0 < number < 2**53:
-            raise ValueError(parts)
-        return position
+    def is_valid(self) -> bool:
+        return self.rank in _RANKS.values() and 0 < self.number < 2**53 and bool(self.created_at)
 
     def ties_that_follow(self, kind: str) -> tuple[bool, bool]:
         """Return which documents of a kind and of this instant follow: (whether all, whether those of lower number)."""
@@ -76,7 +58,7 @@ class Listing:
     """
 
     limit: int | None = None
-    after: Cursor | None = None
+    after: DocumentCursor | None = None
     status: str | None = None
     sale_by: str | None = None
     payment_mode: str | None = None
@@ -91,32 +73,16 @@ class Listing:
         return any((self.status, self.sale_by, self.payment_mode, self.customer_phone, self.start, self.end, self.q))
 
 
-class ListingQuery(Schema):
+class ListingQuery(DatedPageQuery):
     """The query parameters of a list of estimates and orders."""
 
-    class Meta:
-        unknown = EXCLUDE
-        include = {"from": Day(attribute="start"), "to": Day(attribute="end")}  # noqa: RUF012  (marshmallow's own form)
+    position, listing = DocumentCursor, Listing
 
-    limit = WholeNumber(1, MAX_LIMIT)
-    cursor = fields.String()
     status = OneOf(statuses.ALL_STATUSES)
     sale_by = Text()
     payment_mode = Text()
     customer_phone = Text()
     q = Text()
-
-    @validates_schema(skip_on_field_errors=True)
-    def check(self, data: dict[str, Any], **kwargs: Any) -> None:
-        check_date_order(data, "to")
-
-    @post_load
-    def make(self, data: dict[str, Any], **kwargs: Any) -> Listing:
-        cursor = data.pop("cursor", None)
-        if cursor is not None:
-            data["after"] = Cursor.decode(cursor)
-            data.setdefault("limit", DEFAULT_LIMIT)
-        return Listing(**data)
 
 
 class EstimateListing(ListingQuery):

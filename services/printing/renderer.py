@@ -1,6 +1,5 @@
 """PDFs of documents: each is rendered once, however many clients request it, and cached for a while."""
 
-import asyncio
 import logging
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
 
+from repositories.concurrency.single_flight import SingleFlight
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.printing.letterhead import A4, Letterhead
@@ -46,7 +46,7 @@ class PdfRenderer:
         self._zone = zone
         self._currency = currency
         self._cache: LRUCache[str, bytes] = LRUCache(MAX_CACHE_BYTES, len)
-        self._rendering: dict[str, asyncio.Task[bytes]] = {}
+        self._rendering: SingleFlight[str, bytes] = SingleFlight()
         # Jobs in progress by client, short and long ones separately.
         self._shares: Counter[tuple[str, bool]] = Counter()
         self._edition = blake2b(repr((_EDITION, workers.fonts_edition)).encode()).digest()
@@ -74,16 +74,12 @@ class PdfRenderer:
         name = self.digest(job)
         if (kept := self._cache.get(name)) is not None:
             return kept
-        task = self._rendering.get(name)
-        if task is None:
-            share = (requester, job_length(job) > SHORT)
+        share = (requester, job_length(job) > SHORT)
+        if name not in self._rendering:
             if self._shares[share] >= (LONG_PER_CLIENT if share[1] else SHORT_PER_CLIENT):
                 raise PdfUnavailable("Several of your PDFs are still being rendered. Please try again in a moment.")
             self._shares[share] += 1
-            task = self._rendering[name] = asyncio.create_task(self._make(job))
-            task.add_done_callback(lambda done: self._keep(name, share, done))
-        # Shielded: when a client disconnects, others still receive the PDF.
-        return await asyncio.shield(task)
+        return await self._rendering(name, lambda: self._make(name, job, share))
 
     def build_sheet(self, document: Document, head: Letterhead) -> Sheet:
         """Return the content of the PDF."""
@@ -104,7 +100,18 @@ class PdfRenderer:
     async def stop(self) -> None:
         await self._workers.stop()
 
-    async def _make(self, job: Job) -> bytes:
+    async def _make(self, name: str, job: Job, share: tuple[str, bool]) -> bytes:
+        try:
+            content = await self._typeset(job)
+        finally:
+            self._shares[share] -= 1
+            if not self._shares[share]:
+                del self._shares[share]
+        if len(content) <= MAX_CACHE_BYTES:
+            self._cache[name] = content
+        return content
+
+    async def _typeset(self, job: Job) -> bytes:
         try:
             return await self._workers.render(job)
         except PdfFailed:
@@ -113,14 +120,6 @@ class PdfRenderer:
             # It could be read when it was saved, perhaps by another version of typst.
             logger.warning("The logo of %s cannot be printed.", job.sheet.head.business_name)
             return await self._workers.render(_without_logo(job))
-
-    def _keep(self, name: str, share: tuple[str, bool], done: asyncio.Task[bytes]) -> None:
-        del self._rendering[name]
-        self._shares[share] -= 1
-        if not self._shares[share]:
-            del self._shares[share]
-        if not done.cancelled() and done.exception() is None and len(done.result()) <= MAX_CACHE_BYTES:
-            self._cache[name] = done.result()
 
 
 def _without_logo(job: Job) -> Job:

@@ -16,7 +16,7 @@ from schemas.core.errors import TotalsMismatch
 from schemas.core.pagination import InvalidCursor
 from schemas.core.public_ids import new_id
 from schemas.sales.documents import EstimateBody, draft
-from schemas.sales.listing import Cursor
+from schemas.sales.listing import DocumentCursor
 from tests.support.payloads import estimate_body
 
 pytestmark = pytest.mark.soak
@@ -160,14 +160,14 @@ def test_no_other_text_is_a_number(text: str) -> None:
 
 @given(st.integers(0, 32_503_680_000_000), st.integers(0, 1), st.integers(1, 2**53 - 1))
 def test_a_cursor_leads_back_to_its_place(instant: int, rank: int, number: int) -> None:
-    position = Cursor(instant, rank, number)
-    assert Cursor.decode(position.encode()) == position
+    position = DocumentCursor(instant, rank, number)
+    assert DocumentCursor.decode(position.encode()) == position
 
 
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=40).map(lambda raw: raw.hex())))
 def test_any_other_text_is_no_cursor(text: str) -> None:
     try:
-        position = Cursor.decode(text)
+        position = DocumentCursor.decode(text)
     except InvalidCursor:
         return
     assert position.encode().rstrip("=")

@@ -89,7 +89,7 @@ def test_estimates_of_the_last_days_are_open() -> None:
     """Estimates whose order would be after the end stay open."""
     steps = list(Plan("hardware", 2_000, DAYS, ZONE, datetime.combine(DAYS[-1], time(18), ZONE), 3).steps())
     commands = [step.command for step in steps]
-    closed = {each.estimate_id for each in commands if isinstance(each, ConvertEstimate | VoidEstimate)}
+    closed = {each.document_id for each in commands if isinstance(each, ConvertEstimate | VoidEstimate)}
     written = [each.document_id for each in commands if isinstance(each, CreateDocument) and each.kind == ESTIMATES]
     is_open = [estimate not in closed for estimate in written]
     assert sum(is_open[-20:]) / 20 > 1.2 * sum(is_open) / len(is_open)

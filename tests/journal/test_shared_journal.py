@@ -25,7 +25,7 @@ SALE = "/api/orders/create-sale"
 
 
 def journal_of(shop: Shop) -> SharedJournal:
-    journal: SharedJournal = shop.state["orders"]._journal
+    journal: SharedJournal = shop.state["journal"]
     return journal
 
 

@@ -5,7 +5,6 @@ import gc
 import json
 
 import pytest
-import websockets
 
 from endpoints.live.session import ClientSession
 from tests.support.clients.live_client import live
@@ -14,6 +13,9 @@ from tests.support.payloads import an_event
 from tests.support.shop import OpenShop, Shop, opened
 
 TOO_SLOW = (4430).to_bytes(2)
+
+
+_AT_ONCE = 500
 
 
 async def publish(shop: Shop, first: int, last: int) -> None:
@@ -41,19 +43,17 @@ async def test_those_that_do_not_read_are_closed_and_the_others_hear_everything(
 ) -> None:
     shop = await open_shop(server_flags=flags)
     async with stalled_clients(shop.port, 20), shop.listen() as quick:
-        hearing = asyncio.create_task(_hear(quick, events))
-        await publish(shop, 1, events)
-        assert await asyncio.wait_for(hearing, 60) == list(range(1, events + 1))
+        for first in range(1, events + 1, _AT_ONCE):
+            # On a busy machine this client, too, would be behind by more events than are allowed.
+            await publish(shop, first, first + _AT_ONCE - 1)
+            heard = [json.loads(await quick.recv())["seq"] for _ in range(_AT_ONCE)]
+            assert heard == list(range(first, first + _AT_ONCE))
         await only_left(shop, 1)
         assert len(shop.state["client_sessions"]) == 1
 
 
-async def _hear(quick: websockets.ClientConnection, events: int) -> list[int]:
-    return [json.loads(await quick.recv())["seq"] for _ in range(events)]
-
-
 async def test_one_that_wakes_up_in_time_is_told_why(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 1.0)
+    monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 4.0)
     async with stalled_clients(shop.port, 1) as (client,):
         await publish(shop, 1, 6_000)
         await only_left(shop, 0)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from repositories.database.raw_documents import fit_page
+from repositories.database.pages import first_page_of_bytes
 from tests.support.payloads import line
 from tests.support.shop import Shop
 
@@ -54,7 +54,7 @@ async def test_a_report_of_large_documents_shows_fewer_and_counts_all(shop: Shop
 
 
 def test_the_first_document_is_given_however_large_it_is() -> None:
-    assert fit_page([b"x" * 100, b"y"], 5, 10) == [b"x" * 100]
-    assert fit_page([b"x" * 6, b"y" * 4, b"z"], 5, 10) == [b"x" * 6, b"y" * 4]
-    assert fit_page([b"x", b"y", b"z"], 2, 10) == [b"x", b"y"]
-    assert fit_page([], 2, 10) == []
+    assert first_page_of_bytes([b"x" * 100, b"y"], 5, 10).items == [b"x" * 100]
+    assert first_page_of_bytes([b"x" * 6, b"y" * 4, b"z"], 5, 10).items == [b"x" * 6, b"y" * 4]
+    assert first_page_of_bytes([b"x", b"y", b"z"], 2, 10).items == [b"x", b"y"]
+    assert first_page_of_bytes([], 2, 10).items == []

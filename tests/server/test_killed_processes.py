@@ -100,12 +100,19 @@ def test_no_process_survives_a_main_process_killed_during_startup(mongodb_url: s
     wait_for(lambda: not any(map(is_alive, tree)), f"left behind: {tree}")
 
 
+def has_threads(pid: int) -> bool:
+    """Return whether a worker runs: its client of the database has threads."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir())) > 2
+
+
 def test_suspended_workers_end_with_the_main_process(mongodb_url: str) -> None:
     port = free_port()
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_killed", "STORE_ID": "stopped"}
     with running(*POS, "serve", "--port", str(port), "--workers", "2", port=port, **names) as server:
         workers = of_kind(descendants(server.pid), "worker")
         assert len(workers) == 2
+        # One of them may answer while the other one still imports modules, before it asks to end with the main process.
+        wait_for(lambda: all(map(has_threads, workers)), "a worker does not start")
         for worker in workers:
             os.kill(worker, signal.SIGSTOP)
         server.kill()

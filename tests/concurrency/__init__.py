@@ -1,0 +1,1 @@
+"""Tests of retries, threads and shared work."""
