@@ -14,6 +14,7 @@ from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
 from repositories.database.running_services import check_not_running
 from repositories.database.store_scope import store_filter
+from repositories.event_log.earlier_events import refuse_unconverted
 from repositories.journal.command import Command, Reads
 from repositories.journal.journal import GROUP_LIMIT, Journal
 from repositories.journal.unit_of_work import UnitOfWork
@@ -59,6 +60,7 @@ async def mark_store(database: Database, store: str, facts: dict[str, Any], *, r
     """
     await check_not_running(database, store)
     counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
+    refuse_unconverted(counters)
     if replace and "demo" in counters:
         if not await _is_all_made_up(database, store, counters):
             raise DatabaseRefused(

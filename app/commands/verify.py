@@ -13,7 +13,7 @@ from repositories.auditing.verification import count_events
 from repositories.auditing.verification import verify as find_differences
 from repositories.database.client import Database
 from repositories.migrations.customer_backfill import build_customers, count_documents
-from repositories.migrations.log_conversion import convert_log, count_earlier_events
+from repositories.migrations.log_conversion import convert_log, count_unconverted
 from repositories.migrations.search_terms import build_terms
 from repositories.shop.stores import store_names
 from schemas.text.phones import currency_region
@@ -66,8 +66,8 @@ async def _prepared(database: Database, settings: Settings, *, new_key: bool) ->
     keep = replace_key if new_key else check_key
     await keep(database, settings.secret_key)
     stores = await store_names(database)
-    events = sum([await count_earlier_events(database, store) for store in stores])
-    with progress(console, "Events", events) as advance:
+    unconverted = sum([await count_unconverted(database, store) for store in stores])
+    with progress(console, "Log", unconverted) as advance:
         for store in stores:
             await convert_log(database, store, advance)
     documents = sum([await count_documents(database, store) for store in stores])

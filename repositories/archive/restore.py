@@ -63,21 +63,19 @@ class Restore:
         if is_left:
             await self._empty()
 
-    async def add(self, collection: str, documents: Sequence[Mapping[str, Any]]) -> None:
+    async def add(self, collection: str, documents: Sequence[Document]) -> None:
         """Write documents in the background, while the caller reads the next ones.
 
         :raises DatabaseRefused: their ids exist already, or another restore has begun.
         """
         await self._await_write()
-        if collection == REQUESTS:
-            await add_keys(self._database, self._store, documents)
-            return
+        stored: Sequence[Mapping[str, Any]] = documents
         if collection == EVENTS:
-            collection, documents = LOG, self._events.convert(documents)
+            collection, stored = LOG, self._events.convert(documents)
         if collection == ORIGINALS:
-            documents = [from_archive(document) for document in documents]
+            stored = [from_archive(document) for document in documents]
         # In a thread, so that it runs while the next ones are read and decoded.
-        self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, documents)
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, stored)
 
     async def finish(self, counters: Document, counts: Mapping[str, int]) -> None:
         """Open the store, if all documents are there.
@@ -96,8 +94,9 @@ class Restore:
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         # Without the mark of `pos demo`, so that no `pos demo --replace` deletes a restored store.
         whole = {name: value for name, value in counters.items() if name != "demo"}
-        if self._events.head.hash is not None:
-            whole["hash"], whole["log_defects"] = self._events.head.hash, self._events.defects
+        if "log" not in whole:
+            # The archive has version 1, and this has converted its events.
+            whole |= self._events.finish(whole)
         done = await self._database[COUNTERS].replace_one(
             self._mark, {**whole, "_id": self._store, "epoch": secrets.token_hex(4)}
         )
@@ -191,7 +190,10 @@ class Restore:
             marked = database[COUNTERS].update_one(self._mark, {"$inc": {f"{RESTORING}.batches": 1}}, session=session)
             if not marked.matched_count:
                 raise DatabaseRefused(_OVERTAKEN)
-            database[collection].insert_many(documents, session=session)
+            if collection == REQUESTS:
+                add_keys(database, self._store, documents, session)
+            else:
+                database[collection].insert_many(documents, session=session)
 
         try:
             with database.client.start_session() as session:

@@ -1,13 +1,13 @@
 """The audit log: the event log with the actor of each event, newest first.
 
-It has no index of its own, since an index would slow down every sale. It is read along `seq`, backwards, and filtered
-on the way. The log keeps some months of events only, so this is short.
+It has no index of its own, since an index would slow down every sale. The log is read backwards and filtered on the
+way. It keeps some months of events only, so this is short.
 """
 
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
@@ -41,29 +41,33 @@ class AuditLog:
 
         :raises Unavailable: the database cannot be reached.
         """
-        limit = listing.limit
-        events = self._criteria(listing)
-        pipeline: list[Document] = [
-            {"$match": {"$and": [self._part(listing), *({"events": {"$elemMatch": each}} for each in events)]}},
-            {"$sort": {"_id": DESCENDING}},
-            {"$project": {"_id": 0, "events": {"$reverseArray": "$events"}}},
-            {"$unwind": "$events"},
-            {"$replaceRoot": {"newRoot": "$events"}},
-            {"$match": {"$and": [{}, *events]}},
-            {"$limit": limit + 1},
-        ]
+        limit, wanted = listing.limit, self._criteria(listing)
         async with read_deadline():
+            pipeline: list[Document] = [
+                {"$match": {**await self._part(listing), "events": {"$elemMatch": wanted}}},
+                {"$sort": {"_id": DESCENDING}},
+                {"$project": {"_id": 0, "hash": 1, "events": {"$reverseArray": "$events"}}},
+                {"$unwind": "$events"},
+                {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$events", {"hash": "$hash"}]}}},
+                {"$match": wanted},
+                {"$limit": limit + 1},
+            ]
             found = await aggregate_raw(self._log, pipeline, _AT_ONCE, max_bytes=PAGE_BYTES)
         return first_page_of_bytes(found, limit, PAGE_BYTES)
 
-    def _part(self, listing: AuditListing) -> Document:
+    async def _part(self, listing: AuditListing) -> Document:
         """Return a filter for the documents of the log that have events before `listing.after`."""
         part = log_filter(self._store)
-        return part if listing.after is None else {**part, "first": {"$lt": listing.after.seq}}
+        if listing.after is not None:
+            # The newest of these documents is the first one that ends with the event before, or later.
+            later = log_filter(self._store, after=listing.after.seq - 2)
+            newest = await self._log.find_one(later, {"_id": 1}, sort=[("_id", ASCENDING)])
+            part["_id"] |= {} if newest is None else {"$lte": newest["_id"]}
+        return part
 
-    def _criteria(self, listing: AuditListing) -> list[Document]:
-        """Return the filters that an event must meet."""
-        every: list[dict[str, Any]] = []
+    def _criteria(self, listing: AuditListing) -> Document:
+        """Return the filter for the events of the page."""
+        every: list[dict[str, Any]] = [{"seq": {"$gt": 0}}]
         if listing.after is not None:
             every.append({"seq": {"$lt": listing.after.seq}})
         if listing.start is not None:
@@ -77,4 +81,4 @@ class AuditLog:
         if listing.id is not None:
             # A conversion is an event of the estimate and of the order that it creates.
             every.append({"$or": [{"id": listing.id}, {"order_id": listing.id}]})
-        return every
+        return {"$and": every}

@@ -24,7 +24,8 @@ from repositories.auditing.messages import check_messages
 from repositories.database.client import Database
 from repositories.database.errors import translate_errors
 from repositories.database.store_scope import store_filter
-from repositories.event_log.log_documents import HASHED, ChainHead, ChainVerifier, log_filter
+from repositories.event_log.earlier_events import refuse_unconverted
+from repositories.event_log.log_documents import WITHOUT_KEYS, ChainHead, ChainVerifier, log_filter
 from repositories.event_log.retention import expired_before
 from repositories.legacy.late_warnings import late_warnings
 from repositories.reporting.rollup_rows import measures, row_key
@@ -48,12 +49,14 @@ async def verify(database: Database, store: str, on_progress: OnProgress = lambd
     """Return the differences, one sentence each. No process should sell in the store meanwhile.
 
     :param on_progress: called with the number of further events that were checked.
+    :raises DatabaseRefused: the log of the store was not converted.
     :raises Unavailable: the database cannot be reached.
     """
     with translate_errors():
         counters = await database[COUNTERS].find_one({"_id": store})
         if counters is None:
             return [f"Store {store!r} has no counters: run `pos migrate`."]
+        refuse_unconverted(counters)
         return [
             *await asyncio.to_thread(late_warnings, database.delegate, store),
             *[line async for line in _check_numbers(database, store, counters)],
@@ -158,7 +161,7 @@ async def _check_events(
     stored = database.get_collection(LOG, _AS_STORED)
     in_log, in_documents = _LimitedLines(), _LimitedLines()
     events: list[Document] = []
-    cursor: Any = stored.find(log_filter(store), HASHED, batch_size=_BATCH).sort("_id", 1)
+    cursor: Any = stored.find(log_filter(store), WITHOUT_KEYS, batch_size=_BATCH).sort("_id", 1)
     async for found in cursor:
         raw = bytes(found.raw)
         # Decoded completely, since most fields are read.
@@ -171,7 +174,8 @@ async def _check_events(
             events.clear()
     in_documents.take(await comparison.differences(events))
     on_progress(len(events))
-    in_log.take(counters.get("log_defects", ()))
+    altered = (seq for seq in counters.get("altered", ()) if seq >= chain.first)
+    in_log.take(f"Event {seq} was altered, or the one before, when the log was converted." for seq in altered)
     in_log.take(chain.check_end(counters["head"], ChainHead(counters.get("hash"), counters.get("at"))))
     async for line in comparison.missing_events(is_whole=chain.is_whole):
         in_documents.take([line])

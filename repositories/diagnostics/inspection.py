@@ -217,13 +217,13 @@ def _last(database: SyncDatabase[Document], collection: str, store: str, name: s
 
 
 def _newest_log_document(database: SyncDatabase[Document], store: str) -> Document | None:
-    return database[LOG].find_one(store_filter(LOG, store), {"at": 1}, sort=[("_id", -1)])
+    return database[LOG].find_one(store_filter(LOG, store), {"events.at": 1}, sort=[("_id", -1)])
 
 
 def _collect_times(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     found = [_last(database, kind, store, "created_at") for kind in _KINDS]
     newest = _newest_log_document(database, store)
-    moments = [each for each in (*found, newest and newest["at"]) if each is not None]
+    moments = [each for each in (*found, newest and newest["events"][-1]["at"]) if each is not None]
     facts.newest = max(moments, default=None)
 
 

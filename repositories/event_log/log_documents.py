@@ -28,8 +28,8 @@ from schemas.core.documents import Document
 
 #: `prev` of the first document.
 GENESIS: Final = bytes(32)
-#: The projection for `parse_link`: what is hashed, and the hash.
-HASHED: Final = {"_id": 0, "requests": 0}
+#: The projection for `ChainVerifier`: a document without its keys.
+WITHOUT_KEYS: Final = {"requests": 0}
 #: The most bytes of events in one document, unless a single event is larger. The database stores 16 MB at most.
 _MOST_BYTES: Final = 4 * 2**20
 
@@ -39,6 +39,8 @@ _PREV: Final = b"\x05prev\x00" + _SIZE.pack(32) + b"\x00"
 _HASH: Final = b"\x05hash\x00" + _SIZE.pack(32) + b"\x00"
 _END: Final = b"\x00"
 _FIELD: Final = len(_HASH) + 32
+# The size of `_id` follows the size of the document, its type and its name.
+_ID_AT: Final = _SIZE.size + len(b"\x03_id\x00")
 
 
 class ChainHead(NamedTuple):
@@ -131,13 +133,17 @@ def known_requests(found: Iterable[Document]) -> dict[str, Document]:
     return requests
 
 
-def parse_link(raw: bytes) -> Link | None:
-    """Return the link of a stored document (read as `HASHED`), or None if it has no hash fields."""
+def parse_link(raw: bytes, start: int = _SIZE.size) -> Link | None:
+    """Return the link of a stored document, or None if it has no hash fields.
+
+    :param raw: the document, which ends with them.
+    :param start: the offset of the first field that is hashed.
+    """
     prev_at, hash_at = len(raw) - 1 - 2 * _FIELD, len(raw) - 1 - _FIELD
     if raw[prev_at : prev_at + len(_PREV)] != _PREV or raw[hash_at : hash_at + len(_HASH)] != _HASH:
         return None
     own = raw[hash_at + len(_HASH) : -1]
-    return Link(raw[prev_at + len(_PREV) : hash_at], own, sha256(raw[_SIZE.size : hash_at]).digest() == own)
+    return Link(raw[prev_at + len(_PREV) : hash_at], own, sha256(raw[start:hash_at]).digest() == own)
 
 
 class ChainVerifier:
@@ -150,32 +156,42 @@ class ChainVerifier:
         self._expired = expired
         self._last = 0
         self._link: Link | None = None
+        #: The sequence number of the oldest event.
+        self.first = 0
         #: Whether no event was missing so far.
         self.is_whole = True
 
-    def check(self, document: Mapping[str, Any], raw: bytes) -> Iterable[str]:
-        """Yield what is wrong with the next document, in sentences.
+    def check(self, document: Mapping[str, Any], raw: bytes) -> list[str]:
+        """Return what is wrong with the next document, in sentences.
 
-        :param raw: the document as stored, read as `HASHED`.
+        :param raw: the document as stored, read `WITHOUT_KEYS`.
         """
-        first, seqs = document["first"], [event["seq"] for event in document["events"]]
-        before, self._last = self._last, seqs[-1] if seqs else first
-        known, self._link = self._link, parse_link(raw)
-        name = f"Event {first} was" if len(seqs) == 1 else f"Events {first} to {self._last} were"
-        if first != before + 1:
+        first, last = document["first"], document["_id"]["last"]
+        before, self._last = self._last, last
+        known, self._link = self._link, parse_link(raw, _ID_AT + _SIZE.unpack_from(raw, _ID_AT)[0])
+        self.first = self.first or first
+        found: list[str] = []
+        if first > before + 1:
             self.is_whole = False
-            yield from self._missing(before, first, document.get("prev_at"))
-        if self._link is None or not self._link.is_valid or seqs != list(range(first, first + len(seqs))):
-            yield f"{name} altered: the hash does not match the content."
+            found += self._missing(before, first, document.get("prev_at"))
+        seqs = [event["seq"] for event in document["events"]]
+        is_in_order = first > before and seqs == list(range(first, last + 1))
+        low, high = min(first, last, *seqs), max(first, last, *seqs)
+        name = f"Event {low} was" if low == high else f"Events {low} to {high} were"
+        if self._link is None or not self._link.is_valid or not is_in_order:
+            found.append(f"{name} altered: the hash does not match the content.")
         elif first == before + 1 and self._link.prev != (known.hash if known is not None else GENESIS):
-            yield f"{name} altered, or those before: the hashes are not a chain."
+            found.append(f"{name} altered, or those before: the hashes are not a chain.")
+        return found
 
     def _missing(self, before: int, first: int, prev_at: datetime | None) -> Iterator[str]:
         """Yield a sentence about missing events, unless retention removed them.
 
         Retention removes the oldest events; these may lie in the middle if a clock was wrong.
         """
-        if prev_at is None or prev_at > self._expired:
+        # The earliest versions did not record the time of the event before.
+        is_unknown = prev_at is None and not before
+        if not is_unknown and (prev_at is None or prev_at > self._expired):
             when = "" if prev_at is None else f", the last of them of {prev_at:%Y-%m-%d %H:%M} UTC"
             yield f"Events {before + 1} to {first - 1} are missing{when}: too young for retention."
 
@@ -187,7 +203,7 @@ class ChainVerifier:
                 return
             if self._last:
                 yield f"The newest event is {self._last}, but the head of the log says {head}."
-            else:
+            elif newest.at is not None:
                 yield f"Events 1 to {head} are missing: too young for retention."
         elif head and (self._link is None or self._link.hash != newest.hash):
             yield f"Event {head} is not the one that the head of the log knows: it was altered."

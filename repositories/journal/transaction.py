@@ -32,6 +32,7 @@ from repositories.database.client import OWNERS, RESTORING, Database
 from repositories.database.clock import Clocks
 from repositories.database.errors import BeingRestored, SumsFull, is_duplicate, is_overflow, was_interrupted
 from repositories.database.store_scope import by_ids
+from repositories.event_log.earlier_events import CONVERTED, refuse_unconverted
 from repositories.event_log.log_documents import ChainHead, known_requests, log_documents, lookup_pipeline
 from repositories.journal.command import Command
 from repositories.journal.command_sizes import check_group_size
@@ -63,7 +64,7 @@ _DURABLE: Final = WriteConcern(w="majority", j=True)
 # For this long after a collision with another process the counters are read before each group.
 _CONTENTION_SECONDS: Final = 1.0
 _POSITION: Final = (ESTIMATES, ORDERS, "head")
-_COUNTERS: Final = (ESTIMATES, ORDERS, "head", "hash", "at", RESTORING)
+_COUNTERS: Final = (ESTIMATES, ORDERS, "head", "hash", "at", RESTORING, *CONVERTED)
 
 
 class Outcome(NamedTuple):
@@ -194,6 +195,7 @@ class GroupTransaction:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:
             raise BeingRestored
+        refuse_unconverted(counters)
         newest = ChainHead(counters.get("hash"), counters.get("at"))
         return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], *newest)
 

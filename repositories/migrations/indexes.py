@@ -15,6 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from repositories.database.client import OWNERS, RESTORING, Database
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import LEGACY_DOCUMENT
+from repositories.event_log.earlier_events import CONVERTED
 from repositories.event_log.retention import RETENTION, record_expiry
 from repositories.migrations.occupied_collections import refuse_occupied
 from repositories.migrations.yearly_rollups import add_yearly_rollups
@@ -164,7 +165,7 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
         await prepare_collections(database, event_retention_days)
         await database[COUNTERS].update_one(
             {"_id": store},
-            {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
+            {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4), **CONVERTED}},
             upsert=True,
         )
         await refuse_restoring(database, store)
@@ -274,7 +275,7 @@ async def _create(database: Database, collection: str, models: list[IndexModel])
         if error.code != _OPTIONS_CONFLICT:
             raise
         if collection == LOG:
-            await record_expiry(database)
+            await record_expiry(database, {})
         seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == RETENTION)
         await database.command("collMod", collection, index={"name": RETENTION, "expireAfterSeconds": seconds})
         await database[collection].create_indexes(models)

@@ -1,76 +1,117 @@
-"""The conversion of a store's earlier events and idempotency keys to the log: in batches, and safe to repeat."""
+"""The conversion of a store's earlier events and idempotency keys to the log.
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+It works in batches, each a transaction, and marks the store when all is done: so it can be interrupted, repeated and
+run by several processes at once. No process of an earlier version may run meanwhile. The journal refuses a store that
+is not converted.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
-from repositories.database.client import Database
-from repositories.event_log.earlier_events import EventConverter, convert_keys
+from pymongo.client_session import ClientSession
+from pymongo.database import Database as SyncDatabase
+
+from repositories.database.client import RESTORING, Database
+from repositories.event_log.earlier_events import CONVERTED, Event, EventConverter, convert_keys
 from repositories.event_log.log_documents import ChainHead, log_filter
+from repositories.event_log.retention import record_expiry
 from schemas.core.collections import COUNTERS, EVENTS, LOG, REQUESTS
 from schemas.core.documents import Document
 
-_BATCH: Final = 1_000
-#: Keys that are added to one document of the log.
-_KEYS: Final = 500
+_BATCH: Final = 500
+#: A document of the log that is larger takes no further keys.
+_ROOM: Final = 4 * 2**20
 
 OnProgress = Callable[[int], None]
+Documents = SyncDatabase[Document]
 
 
-async def count_earlier_events(database: Database, store: str) -> int:
-    return await database[EVENTS].count_documents({"store": store})
+async def count_unconverted(database: Database, store: str) -> int:
+    """Return the number of events and keys that `convert_log` reads."""
+    return sum([await database[name].count_documents(criteria) for name, criteria in _earlier(store).items()])
 
 
 async def convert_log(database: Database, store: str, on_progress: OnProgress = lambda _: None) -> None:
-    """Convert what earlier versions have stored, and delete it. No process of an earlier version may run meanwhile.
+    """Convert what earlier versions have stored, and delete it. Skip a store that is being restored.
 
-    :param on_progress: called with the number of further events that were converted.
+    :param on_progress: called with the number of documents of each batch.
     :raises PyMongoError: callers translate.
     """
-    if await database[EVENTS].find_one({"store": store}, {"_id": 1}) is not None:
-        await _convert_events(database, store, on_progress)
-    async for keys in _batches(database, REQUESTS, store, "key"):
-        await add_keys(database, store, keys)
-    for name in (EVENTS, REQUESTS):
-        await database[name].delete_many({"store": store})
+    counters = await database[COUNTERS].find_one({"_id": store, RESTORING: {"$exists": False}}, CONVERTED)
+    if counters is None:
+        return
+    if "log" not in counters:
+        # The earlier collection may have had a shorter retention.
+        await record_expiry(database, {"_id": store}, EVENTS)
+        for step in (_convert_events, _move_keys, _finish):
+            while done := await asyncio.to_thread(_run, step, database.delegate, store):
+                on_progress(done)
+    for name, criteria in _earlier(store).items():
+        await database[name].delete_many(criteria)
 
 
-async def _convert_events(database: Database, store: str, on_progress: OnProgress) -> None:
-    newest: Document | None = await database[LOG].find_one(log_filter(store), {"hash": 1, "at": 1}, sort=[("_id", -1)])
+def _earlier(store: str) -> dict[str, Document]:
+    """Return filters for what earlier versions have stored, and not for what others have in collections of these
+    names."""
+    return {EVENTS: {"store": store, "seq": {"$gt": 0}}, REQUESTS: {"store": store, "key": {"$gt": ""}}}
+
+
+def _run(step: Callable[[Documents, str, ClientSession], int], database: Documents, store: str) -> int:
+    with database.client.start_session() as session:
+        return session.with_transaction(partial(step, database, store))
+
+
+def _convert_events(database: Documents, store: str, session: ClientSession) -> int:
+    """Convert the next events, and return how many."""
+    converter, events = _next_events(database, store, session)
+    if events:
+        database[LOG].insert_many(converter.convert(events), session=session)
+        if converter.altered:
+            altered = {"altered": {"$each": converter.altered}}
+            database[COUNTERS].update_one({"_id": store}, {"$push": altered}, session=session)
+    return len(events)
+
+
+def _next_events(database: Documents, store: str, session: ClientSession) -> tuple[EventConverter, list[Event]]:
+    fields, newest_first = {"hash": 1, "at": 1}, [("_id", -1)]
+    newest = database[LOG].find_one(log_filter(store), fields, sort=newest_first, session=session)
     last = 0 if newest is None else newest["_id"]["last"]
-    head = ChainHead(None, None) if newest is None else ChainHead(newest["hash"], newest["at"])
-    converter = EventConverter(store, head)
-    async for events in _batches(database, EVENTS, store, "seq", after=last):
-        await database[LOG].insert_many(converter.convert(events))
-        on_progress(len(events))
-        last = events[-1]["seq"]
-    changes: Document = {"$set": {"hash": converter.head.hash, "at": converter.head.at}}
-    if converter.defects:
-        changes["$push"] = {"log_defects": {"$each": converter.defects}}
-    await database[COUNTERS].update_one({"_id": store, "head": last}, changes)
+    criteria = {"store": store, "seq": {"$gte": last}}
+    events: list[Event] = list(database[EVENTS].find(criteria, session=session).sort("seq", 1).limit(_BATCH))
+    before = events.pop(0) if events and events[0]["seq"] == last else None
+    head = None if newest is None else ChainHead(newest["hash"], newest["at"])
+    return EventConverter(store, head, before), events
 
 
-async def add_keys(database: Database, store: str, requests: Sequence[Mapping[str, Any]]) -> None:
-    """Add earlier idempotency keys to the newest documents of the log.
+def _move_keys(database: Documents, store: str, session: ClientSession) -> int:
+    """Move the next keys into the log, and return how many."""
+    found = list(database[REQUESTS].find(_earlier(store)[REQUESTS], session=session).limit(_BATCH))
+    if found:
+        add_keys(database, store, found, session)
+        database[REQUESTS].delete_many({"_id": {"$in": [each["_id"] for each in found]}}, session=session)
+    return len(found)
+
+
+def add_keys(database: Documents, store: str, requests: Sequence[Mapping[str, Any]], session: ClientSession) -> None:
+    """Add earlier idempotency keys to the newest document of the log that has room for them.
+
+    Without one they are lost: the store sold nothing for as long as the log is kept.
 
     :raises PyMongoError: callers translate.
     """
-    names = [each["key"] for each in requests]
-    there = database[LOG].find({"_id.store": store, "requests.key": {"$in": names}}, {"requests.key": 1})
-    known = {each["key"] for document in await there.to_list(None) for each in document["requests"]}
-    entries = convert_keys(each for each in requests if each["key"] not in known)
-    newest = database[LOG].find(log_filter(store), {"_id": 1}).sort("_id", -1).limit(_BATCH // _KEYS)
-    for number, document in enumerate(await newest.to_list(None)):
-        added = entries[number * _KEYS : (number + 1) * _KEYS]
-        await database[LOG].update_one(document, {"$push": {"requests": {"$each": added}}})
+    criteria = {**log_filter(store), "$expr": {"$lt": [{"$bsonSize": "$$ROOT"}, _ROOM]}}
+    newest = database[LOG].find_one(criteria, {"_id": 1}, sort=[("_id", -1)], session=session)
+    if newest is not None:
+        added = {"requests": {"$each": convert_keys(requests)}}
+        database[LOG].update_one(newest, {"$push": added}, session=session)
 
 
-async def _batches(
-    database: Database, collection: str, store: str, key: str, after: Any = None
-) -> AsyncIterator[list[Document]]:
-    while True:
-        criteria = {"store": store, **({} if after is None else {key: {"$gt": after}})}
-        batch: list[Document] = await database[collection].find(criteria).sort(key, 1).limit(_BATCH).to_list(_BATCH)
-        if not batch:
-            return
-        yield batch
-        after = batch[-1][key]
+def _finish(database: Documents, store: str, session: ClientSession) -> int:
+    """Mark the store."""
+    converter, _ = _next_events(database, store, session)
+    counters = database[COUNTERS].find_one({"_id": store, "log": {"$exists": False}}, session=session)
+    if counters is not None:
+        database[COUNTERS].update_one({"_id": store}, {"$set": converter.finish(counters)}, session=session)
+    return 0

@@ -12,7 +12,7 @@ removed, inserted or moved.
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, Final, cast
@@ -43,8 +43,12 @@ FORMAT: Final = "pos-archive"
 VERSION: Final = 2
 #: Of these versions archives can be read. In version 1, events and idempotency keys have a line each.
 _READABLE: Final = (1, 2)
-#: Collections whose ids contain the store's name: the other members of the id.
-_COMPOUND: Final = {TOTALS: {"span", "period", "staff", "mode"}, ORIGINALS: {"kind", "id"}, LOG: {"last"}}
+#: Collections whose ids contain the store's name: the types of the other members of the id.
+_COMPOUND: Final = {
+    TOTALS: dict.fromkeys(("span", "period", "staff", "mode"), str),
+    ORIGINALS: dict.fromkeys(("kind", "id"), str),
+    LOG: {"last": int},
+}
 _OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
 #: Collections whose ids are texts of their own.
 _NAMED: Final = (ESTIMATES, ORDERS, CUSTOMERS, USERS, DEVICES, LINKS, MESSAGES)
@@ -266,12 +270,8 @@ def _has_id(collection: str, document: Document) -> bool:
     """Return whether a document, without its store, has an id of the form of its collection."""
     key = document.get("_id")
     if collection in _COMPOUND:
-        return isinstance(key, dict) and key.keys() == _COMPOUND[collection] and _are_simple(key.values())
+        return isinstance(key, dict) and {name: type(value) for name, value in key.items()} == _COMPOUND[collection]
     return collection not in _NAMED or (isinstance(key, str) and bool(key))
-
-
-def _are_simple(values: Iterable[Any]) -> bool:
-    return all(isinstance(value, str | int) for value in values)
 
 
 def _without_store(collection: str, document: Document) -> Document:

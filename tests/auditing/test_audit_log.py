@@ -9,6 +9,7 @@ from repositories.sales.commands import CreateDocument
 from schemas.core.principals import CASHIER, OWNER, Actor
 from tests.support.account_commands import OWNER_OF_TESTS, add_user, change_user, end_user, signed_in, user
 from tests.support.clock import Clock
+from tests.support.event_log import events_of
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import OpenShop, Shop
 
@@ -140,7 +141,7 @@ async def test_accounts_are_audited_without_their_secrets(shop: Shop) -> None:
     assert changed["before"] == {"password": "***", "pin": None, "role": "cashier"}
     assert changed["after"] == {"password": "***", "pin": "***", "role": "viewer"}
     assert ended["before"] == {"voided_at": None}
-    events = [event async for event in shop.database.events.find({"store": shop.store})]
+    events = await events_of(shop)
     assert len(events) == 3
     assert "argon2id" not in str(events)
 

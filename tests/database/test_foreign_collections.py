@@ -20,7 +20,7 @@ from tests.support.messaging.in_memory_provider import OUTSIDE, InMemoryProvider
 from tests.support.shop import OpenShop
 
 OURS = (
-    *("users", "devices", "settings", "customers", "messages", "links", "events", "requests", "counters", "facts"),
+    *("users", "devices", "settings", "customers", "messages", "links", "log", "counters", "facts"),
     *("totals", "adopted", "adoption", "credentials", "attempts", "uploads", "link_views", "rate_limits"),
 )
 #: Documents of another program: without our fields, with a name, with a store, almost a user.
@@ -65,9 +65,9 @@ def test_an_index_or_a_view_of_another_program_is_refused(own: Database[Any], im
     own.users.create_index("email", unique=True)
     own.customers.create_index("phone", name="store")
     own.create_collection("totals", viewOn="orders")
-    own.create_collection("events", capped=True, size=4096)
+    own.create_collection("log", capped=True, size=4096)
     said = import_legacy.refused()
-    assert "customers (an index of it is in the way), events (no ordinary collection)" in said
+    assert "customers (an index of it is in the way), log (no ordinary collection)" in said
     assert "totals (no ordinary collection), users (an index of it is in the way)." in said
     assert "legacy_orders" not in own.list_collection_names()
 

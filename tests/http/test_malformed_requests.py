@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import LongRun
 from tests.support.clients.concurrent_requests import at_once
 from tests.support.clients.hostile_client import LISTS, REPORTS, Prober
+from tests.support.event_log import events_of
 from tests.support.faults.soak_report import reporting
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import Shop
@@ -113,7 +114,7 @@ async def test_what_is_no_json_object_is_refused_everywhere(shop: Shop, prober: 
     for raw in RAW:
         response = await prober.send(shop, method, path, content=raw)
         assert response.status_code in (400, 404, 413, 422), raw[:60]
-    assert await shop.database.events.count_documents({"store": shop.store}) == 0
+    assert await events_of(shop) == []
     await prober.all_is_open(shop)
 
 
@@ -130,7 +131,7 @@ async def test_strange_values_are_refused_or_harmless(
     bodies = some(list(strange_bodies()), len(WRITES), WRITES.index((method, path)), long_run)
     statuses = await at_once((send(body) for body in bodies), most=20)
     accepted = statuses.count(201)
-    assert await shop.database.events.count_documents({"store": shop.store}) == accepted
+    assert len(await events_of(shop)) == accepted
     await prober.all_is_open(shop)
 
 

@@ -215,9 +215,9 @@ async def test_two_servers_are_killed_at_random(mongodb_url: str, long_run: Long
 #: The asking itself, which comes first, inserts an event and commits too, and is passed over.
 STEPS = [
     ("findAndModify", {"namespace": f"{DATABASE}.messages", "skip": 0}),
-    ("insert", {"namespace": f"{DATABASE}.events", "skip": 1}),
+    ("insert", {"namespace": f"{DATABASE}.log", "skip": 1}),
     ("commitTransaction", {"skip": 1}),
-    ("insert", {"namespace": f"{DATABASE}.events", "skip": 2}),
+    ("insert", {"namespace": f"{DATABASE}.log", "skip": 2}),
     ("commitTransaction", {"skip": 2}),
 ]
 

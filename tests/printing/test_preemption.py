@@ -108,7 +108,7 @@ async def test_a_journal_says_when_somebody_waits(shop: Shop) -> None:
     journal = journal_of(shop)
     journal.on_busy = told.append
     await asyncio.gather(*(journal.submit(sale()) for _ in range(10)))
-    there = f"{shop.database.name}.events"
+    there = f"{shop.database.name}.log"
     async with failing(shop.database, "insert", times=1, namespace=there, closeConnection=True):
         await journal.submit(sale())
     with pytest.raises(NotFound):
