@@ -60,8 +60,8 @@ async def mark_store(database: Database, store: str, facts: dict[str, Any], *, r
     """
     await check_not_running(database, store)
     counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
-    refuse_unconverted(counters)
     if replace and "demo" in counters:
+        refuse_unconverted(counters)
         if not await _is_all_made_up(database, store, counters):
             raise DatabaseRefused(
                 f"Store {store!r} was changed after `pos demo` filled it, and those changes would be lost: it stays. "

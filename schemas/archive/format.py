@@ -41,8 +41,6 @@ from schemas.core.documents import Document
 
 FORMAT: Final = "pos-archive"
 VERSION: Final = 2
-#: Of these versions archives can be read. In version 1, events and idempotency keys have a line each.
-_READABLE: Final = (1, 2)
 #: Collections whose ids contain the store's name: the types of the other members of the id.
 _COMPOUND: Final = {
     TOTALS: dict.fromkeys(("span", "period", "staff", "mode"), str),
@@ -59,7 +57,8 @@ PERMANENT_COLLECTIONS: Final = (*_OWN, TOTALS, ORIGINALS)
 #: The collections of an archive, in order. Credentials are left out: an archive may be older than the theft of a
 #: tablet, whose key would be valid again. So after a restore, each user and device must sign in again.
 COLLECTIONS: Final = (*_OWN, LOG, TOTALS, ORIGINALS, COUNTERS)
-_EARLIER: Final = (EVENTS, REQUESTS)
+#: The collections of each version that can be read. In version 1, events and idempotency keys have a line each.
+_COLLECTIONS_OF: Final = {1: {*COLLECTIONS, EVENTS, REQUESTS} - {LOG}, VERSION: {*COLLECTIONS}}
 #: No stored document is larger than 16 MB.
 MAX_LINE_BYTES: Final = 64 * 2**20
 
@@ -155,7 +154,7 @@ class ArchiveReader:
                 return
             self._digest.update(line)
             collection = content.get("collection")
-            if collection not in (*COLLECTIONS, *_EARLIER) or not isinstance(content.get("document"), dict):
+            if collection not in self._collections or not isinstance(content.get("document"), dict):
                 raise self.refused("it holds no document of a collection that there is")
             if content.get("crc32") != zlib.crc32(_raw_document(line)):
                 raise self.refused("its checksum is wrong: it was changed")
@@ -189,8 +188,9 @@ class ArchiveReader:
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
             raise self.refused(f"this is not a {FORMAT}")
         version = content.pop("version", None)
-        if version not in _READABLE:
+        if version not in _COLLECTIONS_OF:
             raise self.refused(f"this is version {version} of the format, and {VERSION} is known here")
+        self._collections = _COLLECTIONS_OF[version]
         try:
             return Manifest(**_HEADER.load(content))
         except ValidationError as error:

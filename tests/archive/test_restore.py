@@ -21,6 +21,7 @@ from repositories.migrations.indexes import prepare
 from schemas.archive.format import ArchiveRefused
 from tests.support.archives import SALE, busy_week, contents, read, settings_of, write
 from tests.support.clock import Clock
+from tests.support.event_log import log_by_its_clock
 from tests.support.faults.failpoints import failing
 from tests.support.shop import Shop, opened
 
@@ -237,11 +238,12 @@ async def test_a_log_with_an_expired_beginning_is_restored_as_complete(
     """The archive comes from a database with a shorter retention of events."""
     clock = Clock.days_ago(40)
     async with opened(mongodb_url, database_name=own.name, clock=clock, event_retention_days=30) as shop:
+        log_by_its_clock(shop)
         await shop.sale()
         clock.now = datetime.now(UTC)
         await shop.sale()
-        await shop.database.events.delete_one({"seq": 1})
+        await shop.database.log.delete_one({"first": 1})
         await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "main")
     assert await verify(target, "main") == []
-    await target.events.delete_one({"seq": 2})
+    await target.log.delete_one({"first": 2})
     assert (await verify(target, "main"))[0].startswith("Events 1 to 2 are missing")

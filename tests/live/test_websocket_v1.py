@@ -123,8 +123,9 @@ async def test_a_place_that_cannot_be_had_is_a_reset_and_no_part_of_a_replay(
 
 async def test_what_the_log_keeps_no_more_is_a_reset(open_shop: OpenShop) -> None:
     shop = await open_shop(clock=Clock.days_ago(100))
-    await some_sales(shop, 20)
+    await some_sales(shop, 12)
     await shop.expire(12)
+    await some_sales(shop, 8)
     later = await open_shop(store_id=shop.store, ring_capacity=5)
     async with live(later) as screen:
         assert (await screen.next())["low"] == 13
