@@ -102,7 +102,7 @@ async def no_conversion_check(_: Shop, patch: Patch) -> None:
 
 
 async def no_version_check(_: Shop, patch: Patch) -> None:
-    patch.setattr(commands, "check_version", lambda *_: None)
+    patch.setattr("repositories.journal.command.check_version", lambda *_: None)
 
 
 async def no_void(_: Shop, patch: Patch) -> None:
