@@ -17,6 +17,7 @@ from repositories.database.client import RESTORING, Database
 from repositories.event_log.earlier_events import CONVERTED, Event, EventConverter, convert_keys
 from repositories.event_log.log_documents import ChainHead, log_filter
 from repositories.event_log.retention import record_expiry
+from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from schemas.core.collections import COUNTERS, EVENTS, LOG, REQUESTS
 from schemas.core.documents import Document
 
@@ -43,6 +44,8 @@ async def convert_log(database: Database, store: str, on_progress: OnProgress = 
     if counters is None:
         return
     if "log" not in counters:
+        # Of a conversion that was killed.
+        await abort_orphaned_transactions(database.client)
         # The earlier collection may have had a shorter retention.
         await record_expiry(database, {"_id": store}, EVENTS)
         for step in (_convert_events, _move_keys, _finish):
