@@ -3,12 +3,16 @@ idempotency key, with its answer."""
 
 from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from bson import encode
 
 from repositories.database.client import Database
 from repositories.database.store_scope import store_filter
+from schemas.archive import format as archive_format
+from schemas.archive.format import ArchiveWriter, Manifest
 from tests.support.event_log import groups_of
 
 Json = dict[str, Any]
@@ -87,3 +91,36 @@ class EarlierStore:
         for name, documents in self._documents.items():
             await self._database[name].delete_many({"_id" if name == "counters" else "store": self._store})
             await self._database[name].insert_many(documents)
+
+
+def write_version_1(documents: dict[str, list[Json]], store: str, path: Path) -> Path:
+    """Write an archive as earlier versions did, with a line for each event and for each idempotency key.
+
+    :param documents: the content of the database, by collection.
+    """
+    own = ("estimates", "orders", "customers", "settings", "users", "devices", "links", "messages")
+    writer = ArchiveWriter()
+    content = {
+        **{name: [each for each in documents[name] if each.get("store") == store] for name in own},
+        "events": sorted(documents["events"], key=lambda event: int(event["seq"])),
+        "requests": sorted(documents["requests"], key=lambda request: str(request["key"])),
+        "totals": documents["totals"],
+        "adopted": [],
+        "counters": [each for each in documents["counters"] if each["_id"] == store],
+    }
+    [counters] = content["counters"]
+    counts = {name: len(each) for name, each in content.items()}
+    manifest = Manifest(
+        store, "Asia/Kolkata", "INR", counters["head"], counters["epoch"], "2026-11-24", "POS 1.0", counts
+    )
+    with patch.object(archive_format, "VERSION", 1):
+        lines = [writer.opening(manifest)]
+    for name, each in content.items():
+        if not each:
+            continue
+        # The ids of events and keys had no meaning.
+        bare = ("_id",) if name in ("events", "requests") else ()
+        rows = [{field: value for field, value in document.items() if field not in bare} for document in each]
+        lines.append(writer.documents(name, rows))
+    path.write_bytes(b"".join([*lines, writer.closing()]))
+    return path
