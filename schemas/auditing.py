@@ -16,7 +16,8 @@ from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 from schemas.fields.amounts import Percent
 from schemas.fields.inputs import OneOf, Text, WholeNumber
 from schemas.fields.queries import DatedPageQuery
-from schemas.journal.events import CONVERT, Event
+from schemas.journal.documents import Event
+from schemas.journal.events import CONVERT
 from schemas.sales.serializers import LineSchema
 
 _MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})

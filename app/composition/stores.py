@@ -36,7 +36,7 @@ from repositories.shop.settings import ShopSettingsRepository
 from repositories.shop.stores import store_exists
 from schemas.core.calendar import Clock
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.journal.events import Event
+from schemas.journal.documents import Event
 from schemas.printing.letterhead import Letterhead
 from schemas.sales.documents import Estimate, Order
 from schemas.shop.settings import ShopSettings

@@ -41,7 +41,7 @@ from schemas.accounts.serializers import AccountSerializers
 from schemas.core.calendar import Clock
 from schemas.core.collections import ESTIMATES, EVENT_TYPES
 from schemas.core.principals import Principal
-from schemas.journal.events import Event
+from schemas.journal.documents import Event
 from schemas.messaging.whatsapp_webhook import WebhookKeys
 from schemas.printing.letterhead import Letterhead
 from schemas.sales.documents import Estimate, Order

@@ -10,7 +10,8 @@ from websockets.frames import Frame, Opcode
 
 from repositories.event_log.event_log import StoredEvent
 from schemas.core.collections import DEFAULT_TOPICS
-from schemas.journal.events import Event, event_topics, render_event
+from schemas.journal.documents import Event
+from schemas.journal.events import event_topics, render_event
 
 #: Bytes of memory that a rendered event takes beside its frame: objects, topics, numbers.
 # `tests/live/test_ring_buffer.py` verifies it.

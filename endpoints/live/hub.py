@@ -21,7 +21,7 @@ from endpoints.live.sequencer import Sequencer
 from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Subscription, Subscriptions
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.event_log.event_log import EventLog
-from schemas.journal.events import Event
+from schemas.journal.documents import Event
 from schemas.live.protocol import LogPosition
 
 REPLAY_LIMIT: Final = 5_000

@@ -53,6 +53,7 @@ from schemas.core.collections import (
 )
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
+from schemas.journal.documents import Event
 from schemas.text.phones import INDIA
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
@@ -67,7 +68,7 @@ class Outcome(NamedTuple):
     #: A document or its summary, as the command returns it.
     answer: Any
     #: The events that the command wrote.
-    events: Sequence[Document] = ()
+    events: Sequence[Event] = ()
     #: Whether the answer is that of an earlier request with the same key.
     replayed: bool = False
 

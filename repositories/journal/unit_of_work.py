@@ -15,6 +15,7 @@ from schemas.core.calendar import business_date
 from schemas.core.collections import DOCUMENT_KINDS, EVENT_TYPES, NO_NUMBERS
 from schemas.core.documents import Document
 from schemas.core.principals import SECRET_FIELDS, SERVICE_ACTOR, Actor
+from schemas.journal.documents import Event
 from schemas.journal.idempotency import RequestKey, repeated_answer
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 from schemas.text.phones import INDIA
@@ -62,7 +63,7 @@ class UnitOfWork:
     #: The pending writes: documents by (kind, id), events, answers by key, and keys to delete with their document's
     #: id.
     changed: dict[tuple[str, str], Any] = field(default_factory=dict)
-    events: list[Document] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     stored_answers: dict[str, Document] = field(default_factory=dict)
     released_keys: dict[str, str] = field(default_factory=dict)
     #: Changes of documents that no event contains yet.

@@ -19,7 +19,7 @@ from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.commands import BeginAttempt, DeliveryUpdate, RecordOutcome, required_reads
 from schemas.core.calendar import Clock
 from schemas.core.collections import MESSAGES
-from schemas.journal.events import Event
+from schemas.journal.documents import Event
 from schemas.messaging.delivery import Outcome
 from schemas.messaging.documents import Message, MessageError
 from schemas.messaging.messages import parse_reference
