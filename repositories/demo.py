@@ -17,7 +17,7 @@ from repositories.database.store_scope import store_filter
 from repositories.journal.command import Command, Reads
 from repositories.journal.journal import GROUP_LIMIT, Journal
 from repositories.journal.unit_of_work import UnitOfWork
-from schemas.core.collections import ACCOUNT_KINDS, COUNTERS, DOCUMENT_KINDS, NO_NUMBERS, STORE_CONTENTS
+from schemas.core.collections import COUNTERS, CUSTOMERS, DOCUMENT_KINDS, EVENTS, NO_NUMBERS, REQUESTS, TOTALS
 from schemas.core.documents import Document
 from schemas.core.principals import OWNER, Actor
 
@@ -27,6 +27,8 @@ _DEADLINE_SECONDS = 120.0
 DEMO_ACTOR: Final = Actor("pos demo", "pos demo", OWNER)
 #: The position of a store, which every change moves.
 _POSITION: Final = (*DOCUMENT_KINDS, "head", "hash")
+#: What a demo writes. Settings, links and messages of its store are a person's, and stay.
+_WRITTEN: Final = (*DOCUMENT_KINDS, CUSTOMERS, EVENTS, REQUESTS, TOTALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,7 @@ def _groups(commands: Iterator[TimedCommand]) -> Iterator[list[TimedCommand]]:
 
 async def _empty(database: Database, store: str) -> None:
     """Delete a demo's documents. The counters come last, so that the store stays marked and this can be repeated."""
-    for name in STORE_CONTENTS:
-        if name not in ACCOUNT_KINDS:
-            await database[name].delete_many(store_filter(name, store))
+    for name in _WRITTEN:
+        await database[name].delete_many(store_filter(name, store))
     empty = {**NO_NUMBERS, "head": 0, "epoch": secrets.token_hex(4)}
     await database[COUNTERS].update_one({"_id": store}, {"$set": empty, "$unset": {"hash": "", "at": ""}})
