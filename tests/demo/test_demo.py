@@ -196,8 +196,11 @@ async def test_a_demo_with_real_sales_is_not_replaced(own: Database[Any], mongod
 def test_an_interrupted_demo_is_replaced(own: Database[Any], mongodb_url: str) -> None:
     assert demo(own, mongodb_url, "--orders", "5").exit_code == 0
     own.counters.update_one({"_id": "demo"}, {"$unset": {"demo.place": ""}})
+    # The settings are not of the demo, so they stay.
+    own.settings.insert_one({"_id": "demo", "store": "demo", "business_name": "Asha Stores", "version": 1})
     assert demo(own, mongodb_url, "--orders", "6", "--replace").exit_code == 0
     assert own.orders.count_documents({"store": "demo"}) == 6
+    assert own.settings.count_documents({"_id": "demo", "business_name": "Asha Stores"}) == 1
 
 
 def test_an_imported_demo_is_not_marked_as_a_demo(own: Database[Any], mongodb_url: str, tmp_path: Path) -> None:

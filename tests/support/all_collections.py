@@ -52,7 +52,7 @@ async def _use_accounts(shop: Shop) -> None:
     _data(await shop.http.post("/api/auth/refresh", json={"refresh_token": signed_in["refresh_token"]}))
     _data(await shop.http.post("/api/auth/pin", json={"username": user["username"], "pin": PIN}, headers=key))
     _data(await shop.http.post("/api/ws-ticket", headers=owner))
-    await login(shop, "nobody", PASSWORD)
+    await login(shop, "unknown", PASSWORD)
     _data(await shop.http.put(f"/api/users/{user['id']}", json={"password": "a new long password"}, headers=owner))
     _data(await shop.http.delete(f"/api/devices/{device}", headers=owner))
 
