@@ -9,14 +9,13 @@ import atexit
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -60,9 +59,9 @@ class ForkedProcess:
     @property
     def returncode(self) -> int | None:
         """Return the exit code, negative for a signal, or None if the process still runs."""
-        if self._code is None and select.select([self._status], [], [], 0)[0]:
+        with suppress(BlockingIOError):
             return self.wait_blocking(0)
-        return self._code
+        return None
 
     def wait_blocking(self, timeout: float) -> int:
         """Wait for the end of the process, and return its exit code.
