@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -242,8 +241,7 @@ async def _make_ready(database: Database, settings: Settings, clock: Clock) -> t
         await check_deployment(database.client)
         await database_clock.measure()
         database_clock.log_skew()
-        behind = database_clock.behind if clock is utc_now else timedelta(0)
-        await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days, behind)
+        await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
         await check_key(database, settings.secret_key)
         await rebuild(database, settings.store_id, currency_region(settings.currency))
         await database_clock.log_future_document(settings.store_id)

@@ -24,7 +24,7 @@ class AuditLog(HTTPEndpoint):
             "AuditPage",
             QUERY,
             "Every change with who made it and what it was before, newest first, page by page; the `hash` "
-            "of each event covers that of the one before: `pos verify` finds one that was altered.",
+            "covers the events that were written together, and the hash before: `pos verify` finds altered ones.",
             (Unavailable, BeingRestored),
         )
     )

@@ -14,10 +14,11 @@ from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
 from repositories.database.running_services import check_not_running
 from repositories.database.store_scope import store_filter
+from repositories.event_log.earlier_events import refuse_unconverted
 from repositories.journal.command import Command, Reads
 from repositories.journal.journal import GROUP_LIMIT, Journal
 from repositories.journal.unit_of_work import UnitOfWork
-from schemas.core.collections import COUNTERS, CUSTOMERS, DOCUMENT_KINDS, EVENTS, NO_NUMBERS, REQUESTS, TOTALS
+from schemas.core.collections import COUNTERS, CUSTOMERS, DOCUMENT_KINDS, LOG, NO_NUMBERS, TOTALS
 from schemas.core.documents import Document
 from schemas.core.principals import OWNER, Actor
 
@@ -28,7 +29,7 @@ DEMO_ACTOR: Final = Actor("pos demo", "pos demo", OWNER)
 #: The position of a store, which every change moves.
 _POSITION: Final = (*DOCUMENT_KINDS, "head", "hash")
 #: What a demo writes. Settings, links and messages of its store are a person's, and stay.
-_WRITTEN: Final = (*DOCUMENT_KINDS, CUSTOMERS, EVENTS, REQUESTS, TOTALS)
+_WRITTEN: Final = (*DOCUMENT_KINDS, CUSTOMERS, LOG, TOTALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ async def mark_store(database: Database, store: str, facts: dict[str, Any], *, r
     await check_not_running(database, store)
     counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
     if replace and "demo" in counters:
+        refuse_unconverted(counters)
         if not await _is_all_made_up(database, store, counters):
             raise DatabaseRefused(
                 f"Store {store!r} was changed after `pos demo` filled it, and those changes would be lost: it stays. "

@@ -68,12 +68,14 @@ class AuditQuery(DatedPageQuery):
 
 
 def audit_row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
-    """Return an event as the audit log shows it. Events from before the audit log have neither `by` nor `hash`.
+    """Return an event as the audit log shows it. Events from before the audit log have no `by`.
 
     `before` and `after` are the changed fields, by their names in the database. Of a new document, `before` is null and
     `after` is its summary; of a conversion, `after` also has the `order`. Long values are cut.
+
+    :param event: with the `hash` of the document of the log that has it.
     """
-    before, after, hash_ = event.get("before"), event.get("after"), event.get("hash")
+    before, after = event.get("before"), event.get("after")
     made = _shown(event["data"], zone)
     if event["action"] == CONVERT:
         after = {**_shown(after or {}, zone), "order": {"id": event["order_id"], **made}}
@@ -89,7 +91,7 @@ def audit_row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
         "by": event.get("by"),
         "before": None if before is None else _shown(before, zone),
         "after": after,
-        "hash": None if hash_ is None else hash_.hex(),
+        "hash": event["hash"].hex(),
     }
 
 

@@ -13,6 +13,7 @@ from repositories.auditing.verification import count_events
 from repositories.auditing.verification import verify as find_differences
 from repositories.database.client import Database
 from repositories.migrations.customer_backfill import build_customers, count_documents
+from repositories.migrations.log_conversion import convert_log, count_unconverted
 from repositories.migrations.search_terms import build_terms
 from repositories.shop.stores import store_names
 from schemas.text.phones import currency_region
@@ -57,13 +58,17 @@ def verify(data: Data = None) -> None:
 
 async def _differences(database: Database, store: str) -> list[str]:
     with progress(console, "Events", await count_events(database, store)) as advance:
-        return await find_differences(database, store, advance, console.print)
+        return await find_differences(database, store, advance)
 
 
 async def _prepared(database: Database, settings: Settings, *, new_key: bool) -> None:
     keep = replace_key if new_key else check_key
     await keep(database, settings.secret_key)
     stores = await store_names(database)
+    unconverted = sum([await count_unconverted(database, store) for store in stores])
+    with progress(console, "Log", unconverted) as advance:
+        for store in stores:
+            await convert_log(database, store, advance)
     documents = sum([await count_documents(database, store) for store in stores])
     with progress(console, "Customers", documents) as advance:
         for store in stores:

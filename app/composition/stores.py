@@ -22,7 +22,6 @@ from repositories.database.client import Database
 from repositories.database.clock import Clocks
 from repositories.database.errors import DatabaseRefused, NoSuchStore, Unavailable
 from repositories.event_log.event_log import EventLog
-from repositories.journal.earlier_keys import EarlierKeys
 from repositories.journal.journal import GroupResult, Journal
 from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.messages import MessageRepository
@@ -80,7 +79,6 @@ class StoreState(TypedDict):
 
     store: str
     journal: SharedJournal
-    earlier_keys: EarlierKeys
     estimates: Documents[Estimate]
     orders: Documents[Order]
     history: History
@@ -119,11 +117,9 @@ class Store:
         fresh = ShopSettings.fresh(SERVICE, around.settings.public_base_url)
         self._settings = ShopSettingsRepository(database, name, self.journal, fresh)
         estimates, orders = Documents[Estimate](database, name, ESTIMATES), Documents[Order](database, name, ORDERS)
-        self._earlier_keys = EarlierKeys(database, name)
         self.state: StoreState = {
             "store": name,
             "journal": self.journal,
-            "earlier_keys": self._earlier_keys,
             "estimates": estimates,
             "orders": orders,
             "history": History(estimates, orders),
@@ -151,7 +147,6 @@ class Store:
 
     async def start(self) -> None:
         """Follow the event log, and become the leader of the journal or a follower."""
-        await self._earlier_keys.refresh()
         await self.hub.start()
         self.client_sessions.start()
         await self.journal.start()

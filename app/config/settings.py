@@ -144,7 +144,7 @@ def read_settings() -> Settings:
         timezone=ZoneInfo(read("TIMEZONE", "Asia/Kolkata", values.text(values.is_zone))),
         currency=read("CURRENCY", "INR", values.text(values.has_two_decimals)).upper(),
         cors_origins=tuple(values.origins(read("CORS_ORIGINS", "", values.text(values.are_origins)))),
-        event_retention_days=read("EVENT_RETENTION_DAYS", 90, values.whole(1, 3_650)),
+        event_retention_days=read("EVENT_RETENTION_DAYS", 90, values.whole(30, 3_650)),
         max_connections=read("MAX_CONNECTIONS", 10_000, values.whole(1, 1_000_000)),
         rate_limit=read("RATE_LIMIT", 12_000, values.whole(0, 1_000_000)),
         message_rate_limit=read("MESSAGE_RATE_LIMIT", 60, values.whole(0, 1_000_000)),

@@ -132,7 +132,7 @@ def incoming(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyT
     """Return the properties that identify a repeated request; raise RepeatedKey or InvalidKey."""
     key = idempotency_key(request)
     header = None if key is None else check_key(key)
-    return IncomingRequest(header, request.scope["path"], body, request.state.earlier_keys.are_present)
+    return IncomingRequest(header, request.scope["path"], body)
 
 
 def if_match_versions(request: Request[Any]) -> frozenset[int] | None:

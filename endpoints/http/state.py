@@ -25,7 +25,6 @@ from repositories.customers.customers import CustomerRepository
 from repositories.database.clock import DatabaseClock
 from repositories.diagnostics.health import HealthCheck
 from repositories.event_log.event_log import EventLog
-from repositories.journal.earlier_keys import EarlierKeys
 from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.messages import MessageRepository
 from repositories.messaging.outbox import Outbox
@@ -148,7 +147,6 @@ class ShopState(State):
     hub: EventNotifier
     event_log: EventLog
     journal: SharedJournal
-    earlier_keys: EarlierKeys
     estimates: Documents[Estimate]
     orders: Documents[Order]
     history: History

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from bson import encode
 from bson.errors import BSONError
@@ -23,10 +23,12 @@ from repositories.database.client import RESTORING, Database
 from repositories.database.errors import DUPLICATE_KEY, DatabaseRefused, translate_errors
 from repositories.database.raw_originals import from_archive
 from repositories.database.store_scope import store_filter
+from repositories.event_log.earlier_events import EventConverter
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.migrations.indexes import prepare_collections, refuse_unimported
+from repositories.migrations.log_conversion import add_keys
 from schemas.archive.format import COUNTED, ArchiveRefused
-from schemas.core.collections import COUNTERS, DOCUMENT_KINDS, ORIGINALS, STORE_CONTENTS
+from schemas.core.collections import COUNTERS, DOCUMENT_KINDS, EVENTS, LOG, ORIGINALS, REQUESTS, STORE_CONTENTS
 from schemas.core.documents import Document
 
 _LOCK_WAIT_MS: Final = 500
@@ -43,6 +45,7 @@ class Restore:
         self._store = store
         self._mark = {"_id": store, f"{RESTORING}.token": secrets.token_hex(8)}
         self._writing: asyncio.Future[None] | None = None
+        self._events = EventConverter(store)
 
     async def begin(self, now: datetime, event_retention_days: int) -> None:
         """Mark the store, and delete what an interrupted restore has left.
@@ -65,10 +68,13 @@ class Restore:
         :raises DatabaseRefused: their ids exist already, or another restore has begun.
         """
         await self._await_write()
+        stored: Sequence[Mapping[str, Any]] = documents
+        if collection == EVENTS:
+            collection, stored = LOG, self._events.convert(documents)
         if collection == ORIGINALS:
-            documents = [from_archive(document) for document in documents]
+            stored = [from_archive(document) for document in documents]
         # In a thread, so that it runs while the next ones are read and decoded.
-        self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, documents)
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, stored)
 
     async def finish(self, counters: Document, counts: Mapping[str, int]) -> None:
         """Open the store, if all documents are there.
@@ -84,6 +90,9 @@ class Restore:
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         # Without the mark of `pos demo`, so that no `pos demo --replace` deletes a restored store.
         whole = {name: value for name, value in counters.items() if name != "demo"}
+        if "log" not in whole:
+            # The archive has version 1, and this has converted its events.
+            whole |= self._events.finish(whole)
         done = await self._database[COUNTERS].replace_one(
             self._mark, {**whole, "_id": self._store, "epoch": secrets.token_hex(4)}
         )
@@ -166,7 +175,7 @@ class Restore:
             )
         return counters
 
-    def _insert(self, collection: str, documents: Sequence[Document]) -> None:
+    def _insert(self, collection: str, documents: Sequence[Mapping[str, Any]]) -> None:
         """Write documents in one transaction with the mark, so that a restore without the mark writes nothing more."""
         database = self._database.delegate
 
@@ -174,7 +183,10 @@ class Restore:
             marked = database[COUNTERS].update_one(self._mark, {"$inc": {f"{RESTORING}.batches": 1}}, session=session)
             if not marked.matched_count:
                 raise DatabaseRefused(_OVERTAKEN)
-            database[collection].insert_many(documents, session=session)
+            if collection == REQUESTS:
+                add_keys(database, self._store, documents, session)
+            else:
+                database[collection].insert_many(documents, session=session)
 
         try:
             with database.client.start_session() as session:

@@ -18,10 +18,12 @@ from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused, translate_errors
 from repositories.database.raw_originals import RAW_CODEC, to_archive
 from repositories.database.store_scope import HAS_NUMBER, store_filter
+from repositories.event_log.earlier_events import refuse_unconverted
+from repositories.event_log.log_documents import log_filter
 from repositories.event_log.retention import expired_before
 from repositories.reporting.rollup_rows import row_key, row_range
 from schemas.core.calendar import widest_bounds
-from schemas.core.collections import COUNTERS, EVENTS, ORIGINALS, REGISTRY, STORE_CONTENTS, TOTALS
+from schemas.core.collections import COUNTERS, LOG, ORIGINALS, REGISTRY, STORE_CONTENTS, TOTALS
 from schemas.core.documents import Document
 from schemas.reporting.rollups import Row
 from schemas.reporting.sums import merge_name_spellings
@@ -44,15 +46,21 @@ class StoreSnapshot:
         self._database = database
         self._store = store
         self._batch = batch
+        # A document of the log has up to some hundred events.
+        self._log_batch = max(1, batch // 32)
         self._session: AsyncIOMotorClientSession | None = None
         self.counters: Document = {}
 
     async def begin(self) -> None:
-        """Start a session, whose first read determines the moment; raise DatabaseRefused if there are no counters."""
+        """Start a session; its first read determines the moment.
+
+        :raises DatabaseRefused: the store has no counters, or its log was not converted.
+        """
         self._session = await self._database.client.start_session(snapshot=True)
         counters = await self._database[COUNTERS].find_one({"_id": self._store}, session=self._session)
         if counters is None:
             raise DatabaseRefused(f"Store {self._store!r} has no counters: run `pos migrate`.")
+        refuse_unconverted(counters)
         self.counters = counters
 
     async def end(self) -> None:
@@ -108,8 +116,8 @@ class StoreSnapshot:
 
     async def _expiry(self) -> Document:
         """Return since when the log's beginning has expired, for the counters in an archive."""
-        first = {"store": self._store, "seq": 1}
-        if not self.counters["head"] or await self._database[EVENTS].find_one(first, {"_id": 1}):
+        oldest = await self._database[LOG].find_one(log_filter(self._store), {"first": 1}, sort=[("_id", 1)])
+        if not self.counters["head"] or (oldest is not None and oldest["first"] == 1):
             return {}
         return {"expired": await expired_before(self._database, self.counters)}
 
@@ -145,14 +153,14 @@ class StoreSnapshot:
 
         :raises OperationFailure: the snapshot is too old.
         """
-        fields = {"_id": 0} if REGISTRY[collection].is_log else None
         is_raw = collection == ORIGINALS
         source = self._database.get_collection(collection, codec_options=RAW_CODEC if is_raw else None)
-        cursor = source.find(criteria, fields, session=self._session, batch_size=self._batch).sort(key, 1)
-        upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
+        size = self._log_batch if collection == LOG else self._batch
+        cursor = source.find(criteria, session=self._session, batch_size=size).sort(key, 1)
+        upcoming = asyncio.ensure_future(cursor.to_list(size))
         try:
             while batch := await upcoming:
-                upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
+                upcoming = asyncio.ensure_future(cursor.to_list(size))
                 yield [to_archive(document) for document in batch] if is_raw else batch
         finally:
             upcoming.cancel()

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from repositories.database.client import Database
-from schemas.core.collections import ACCOUNT_KINDS, COMPARED_KINDS, ESTIMATES, EVENTS, ORDERS
+from repositories.event_log.log_documents import log_filter
+from schemas.core.collections import ACCOUNT_KINDS, COMPARED_KINDS, ESTIMATES, LOG, ORDERS
 from schemas.core.documents import Document
 from schemas.core.principals import SECRET_FIELDS, public_fields
 from schemas.journal.events import COLLECTIONS_BY_TYPE, CONVERT, CREATE, DELETE
@@ -27,7 +28,7 @@ _FIELDS: Final = dict.fromkeys(
     1,
 )
 #: The fields that identify the document and the change of an event.
-_PLACE: Final = {"type": 1, "action": 1, "id": 1, "order_id": 1, "at": 1, "data.version": 1}
+_PLACE: Final = {f"events.{name}": 1 for name in ("type", "action", "id", "order_id", "at", "data.version")}
 _BATCH: Final = 1_000
 _ABSENT: Final = object()
 
@@ -115,13 +116,14 @@ class Comparison:
 
     async def _changes_without_event(self, kind: str, criteria: Document) -> AsyncIterator[str]:
         """Yield a sentence for each matching document without an event of its last change, found by the time of it."""
-        events = self._database[EVENTS]
+        log = self._database[LOG]
         cursor = self._database[kind].find(criteria, {"updated_at": 1, "version": 1}, batch_size=_BATCH)
         while batch := await cursor.to_list(_BATCH):
             moments = list({document.get("updated_at") for document in batch})
             found: set[tuple[str, datetime, int | None]] = set()
-            async for event in events.find({"at": {"$in": moments}, "store": self._store}, _PLACE):
-                found.update((each.id, event["at"], each.version) for each in _statements(event))
+            async for group in log.find({**log_filter(self._store), "events.at": {"$in": moments}}, _PLACE):
+                for event in group["events"]:
+                    found.update((each.id, event["at"], each.version) for each in _statements(event))
             for document in batch:
                 place = (document["_id"], document.get("updated_at"))
                 if not found.intersection({(*place, document.get("version")), (*place, None)}):

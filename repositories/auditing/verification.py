@@ -5,7 +5,7 @@
 - Orders and estimates link to each other.
 - The rollups are the sums over the documents, to the paisa; so are the sums of the customers.
 - The document of each public link exists.
-- The event log has no gap except expired events, and no event was altered (`hash_chain.py`).
+- The event log has no gap except expired events, and no event was altered (`log_documents.py`).
 - Documents match their events (`event_comparison.py`).
 """
 
@@ -24,29 +24,28 @@ from repositories.auditing.messages import check_messages
 from repositories.database.client import Database
 from repositories.database.errors import translate_errors
 from repositories.database.store_scope import store_filter
-from repositories.event_log.hash_chain import WITHOUT_LOCATION, ChainHead, ChainVerifier
+from repositories.event_log.earlier_events import refuse_unconverted
+from repositories.event_log.log_documents import WITHOUT_KEYS, ChainHead, ChainVerifier, log_filter
 from repositories.event_log.retention import expired_before
 from repositories.legacy.late_warnings import late_warnings
 from repositories.reporting.rollup_rows import measures, row_key
-from schemas.core.collections import COUNTERS, DOCUMENT_KINDS, ESTIMATES, EVENTS, LINKS, ORDERS, TOTALS
+from schemas.core.collections import COUNTERS, DOCUMENT_KINDS, ESTIMATES, LINKS, LOG, ORDERS, TOTALS
 from schemas.core.document_numbers import format_number
 from schemas.core.documents import Document
 from schemas.core.number_ranges import parse_ranges, single_ranges, subtract_ranges
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 
 _MAX_LINES = 20
-_BATCH = 1_000
+_BATCH = 100
+_COMPARED_AT_ONCE = 1_000
 
 _AS_STORED: Final = CodecOptions(document_class=RawBSONDocument)
 _AWARE: Final = CodecOptions[Document](tz_aware=True)
 
 OnProgress = Callable[[int], None]
-OnNote = Callable[[str], None]
 
 
-async def verify(
-    database: Database, store: str, on_progress: OnProgress = lambda _: None, on_note: OnNote = lambda _: None
-) -> list[str]:
+async def verify(database: Database, store: str, on_progress: OnProgress = lambda _: None) -> list[str]:
     """Return the differences, one sentence each. No process should sell in the store meanwhile.
 
     :param on_progress: called with the number of further events that were checked.
@@ -56,6 +55,7 @@ async def verify(
         counters = await database[COUNTERS].find_one({"_id": store})
         if counters is None:
             return [f"Store {store!r} has no counters: run `pos migrate`."]
+        refuse_unconverted(counters)
         return [
             *await asyncio.to_thread(late_warnings, database.delegate, store),
             *[line async for line in _check_numbers(database, store, counters)],
@@ -64,7 +64,7 @@ async def verify(
             *await compare_customers(database, store),
             *await check_messages(database, store),
             *[line async for line in _check_public_links(database, store)],
-            *[line async for line in _check_events(database, store, counters, on_progress, on_note)],
+            *[line async for line in _check_events(database, store, counters, on_progress)],
         ]
 
 
@@ -150,33 +150,36 @@ async def _check_public_links(database: Database, store: str) -> AsyncIterator[s
 
 
 async def _check_events(
-    database: Database, store: str, counters: Document, on_progress: OnProgress, on_note: OnNote
+    database: Database, store: str, counters: Document, on_progress: OnProgress
 ) -> AsyncIterator[str]:
     """Check that the log has every sequence number up to the head that has not expired, that its events are unaltered,
     and that the documents match them."""
     expired = await expired_before(database, counters)
     chain = ChainVerifier(expired)
     comparison = Comparison(database, store, expired)
-    stored = database.get_collection(EVENTS, _AS_STORED)
-    cursor: Any = stored.find({"store": store}, WITHOUT_LOCATION, batch_size=_BATCH).sort("seq", 1)
+    stored = database.get_collection(LOG, _AS_STORED)
     in_log, in_documents = _LimitedLines(), _LimitedLines()
-    while batch := await cursor.to_list(_BATCH):
-        raws = [bytes(event.raw) for event in batch]
+    events: list[Document] = []
+    cursor: Any = stored.find(log_filter(store), WITHOUT_KEYS, batch_size=_BATCH).sort("_id", 1)
+    async for found in cursor:
+        raw = bytes(found.raw)
         # Decoded completely, since most fields are read.
-        events = [decode(raw, _AWARE) for raw in raws]
-        in_log.take(line for event, raw in zip(events, raws, strict=True) for line in chain.check(event, raw))
-        in_documents.take(await comparison.differences(events))
-        on_progress(len(batch))
+        document = decode(raw, _AWARE)
+        in_log.take(chain.check(document, raw))
+        events += document["events"]
+        if len(events) >= _COMPARED_AT_ONCE:
+            in_documents.take(await comparison.differences(events))
+            on_progress(len(events))
+            events.clear()
+    in_documents.take(await comparison.differences(events))
+    on_progress(len(events))
+    altered = (seq for seq in counters.get("altered", ()) if seq >= chain.first)
+    in_log.take(f"Event {seq} was altered, or the one before, when the log was converted." for seq in altered)
     in_log.take(chain.check_end(counters["head"], ChainHead(counters.get("hash"), counters.get("at"))))
     async for line in comparison.missing_events(is_whole=chain.is_whole):
         in_documents.take([line])
     for line in (*in_log.lines, *in_documents.lines):
         yield line
-    if chain.newest_unhashed:
-        on_note(
-            f"Events up to {chain.newest_unhashed} are older than the chain: they have no hash, "
-            "and nothing vouches for them."
-        )
 
 
 class _LimitedLines:
@@ -192,4 +195,6 @@ class _LimitedLines:
 async def count_events(database: Database, store: str) -> int:
     """Return the number of events to check."""
     with translate_errors():
-        return await database[EVENTS].count_documents({"store": store})
+        counts = {"_id": None, "events": {"$sum": {"$size": "$events"}}}
+        found = await database[LOG].aggregate([{"$match": log_filter(store)}, {"$group": counts}]).to_list(1)
+    return found[0]["events"] if found else 0

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.database.client import Database
 from repositories.database.errors import Unavailable, read_deadline
+from repositories.database.store_scope import store_filter
 from schemas.core.calendar import Clock
-from schemas.core.collections import COUNTERS
+from schemas.core.collections import LOG
 
 #: From one measurement to the next: no two clocks run at the same speed.
 INTERVAL_SECONDS: Final = 30.0
@@ -97,8 +98,8 @@ class DatabaseClock:
     async def log_future_document(self, store: str) -> None:
         """Log if the store has an event that is newer than the machine's clock."""
         async with read_deadline():
-            counters = await self._database[COUNTERS].find_one({"_id": store}, {"at": 1})
-        newest = None if counters is None else counters.get("at")
+            group = await self._database[LOG].find_one(store_filter(LOG, store), {"events.at": 1}, sort=[("_id", -1)])
+        newest = None if group is None else group["events"][-1]["at"]
         if newest is not None and newest > self._clock() + TOLERANCE:
             logger.error(
                 "The newest event of store %s is of %s, which is in the future by the clock of this machine (%s): one "

@@ -21,13 +21,26 @@ async def find_raw(
     :param max_bytes: stop reading once the batches exceed this size.
     :raises PyMongoError: callers translate.
     """
-    found: Any = collection.find_raw_batches(criteria, batch_size=batch_size, **options)
+    return await _read_raw(collection.find_raw_batches(criteria, batch_size=batch_size, **options), max_bytes)
+
+
+async def aggregate_raw(
+    collection: Collection[Any], pipeline: list[Document], batch_size: int, *, max_bytes: int
+) -> list[bytes]:
+    """Return the BSON of each document that an aggregation yields; see `find_raw`.
+
+    :raises PyMongoError: callers translate.
+    """
+    return await _read_raw(collection.aggregate_raw_batches(pipeline, batchSize=batch_size), max_bytes)
+
+
+async def _read_raw(cursor: Any, max_bytes: int | None) -> list[bytes]:
     documents, size = [], 0
-    async for batch in found:
+    async for batch in cursor:
         documents += split_batch(batch)
         size += len(batch)
         if max_bytes is not None and size > max_bytes:
-            await found.close()
+            await cursor.close()
             break
     return documents
 

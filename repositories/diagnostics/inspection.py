@@ -28,10 +28,10 @@ from schemas.core.collections import (
     COUNTERS,
     DOCUMENT_KINDS,
     ESTIMATES,
-    EVENTS,
     FACTS,
     IMPORTS,
     LEGACY_KINDS,
+    LOG,
     ORDERS,
     TOTALS,
 )
@@ -246,7 +246,8 @@ def key_proof(at: Inspection) -> str | None:
 def highest(at: Inspection) -> Document:
     """Return the highest number of a document by kind, and as `head` the newest sequence number of an event."""
     numbers = {kind: _last(at, kind, "number") or 0 for kind in DOCUMENT_KINDS}
-    return {**numbers, "head": _last(at, EVENTS, "seq")}
+    last = _newest_log_document(at)
+    return {**numbers, "head": last and last["_id"]["last"]}
 
 
 def _last(at: Inspection, collection: str, name: str) -> Any:
@@ -254,10 +255,14 @@ def _last(at: Inspection, collection: str, name: str) -> Any:
     return next((each[name] for each in found), None)
 
 
+def _newest_log_document(at: Inspection) -> Document | None:
+    return at.database[LOG].find_one(store_filter(LOG, at.store), {"events.at": 1}, sort=[("_id", -1)])
+
+
 def newest(at: Inspection) -> datetime | None:
     """Return the time of the newest document or event."""
-    last_event = at.database[EVENTS].find({"store": at.store}, {"at": 1}).sort("seq", -1).limit(1)
-    moments = [*(_last(at, kind, "created_at") for kind in DOCUMENT_KINDS), *(event["at"] for event in last_event)]
+    last = _newest_log_document(at)
+    moments = [*(_last(at, kind, "created_at") for kind in DOCUMENT_KINDS), last and last["events"][-1]["at"]]
     return max((each for each in moments if each is not None), default=None)
 
 

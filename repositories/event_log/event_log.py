@@ -9,11 +9,14 @@ from bson.raw_bson import RawBSONDocument
 from repositories.database.client import RESTORING, Database
 from repositories.database.coalescing import CoalescedRead
 from repositories.database.errors import BeingRestored, Emptied, read_deadline, translate_errors
-from schemas.core.collections import COUNTERS, EVENTS
+from repositories.event_log.log_documents import log_filter
+from schemas.core.collections import COUNTERS, LOG
 
 RANGE_LIMIT: Final = 1_000
 #: Leaves out fields that only the audit log and the hash chain need.
-_PROJECTION: Final = {"_id": 0, "by": 0, "before": 0, "after": 0, "prev_at": 0, "prev": 0, "hash": 0}
+_PROJECTION: Final = {"events.by": 0, "events.before": 0, "events.after": 0, "requests": 0}
+# Documents of one round trip: after a quiet night each holds one event, under load some hundred.
+_BATCH: Final = 100
 
 _AS_STORED: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 
@@ -43,7 +46,7 @@ class EventLog:
         # One read for all concurrent callers.
         self.head = CoalescedRead(self._head)
         # Events are decoded only when a field is accessed: many processes only keep them.
-        self._events = database.get_collection(EVENTS, _AS_STORED)
+        self._log = database.get_collection(LOG, _AS_STORED)
 
     async def _head(self) -> Head:
         # A plain command: this runs before each list and report, and `find_one` takes 50 % longer.
@@ -64,17 +67,26 @@ class EventLog:
         return Head(found[0]["epoch"], found[0]["head"])
 
     async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[StoredEvent]:
-        """Return up to `limit` events that follow `seq`, in order."""
+        """Return up to `limit` events that follow `seq`, in order.
+
+        :raises Unavailable: the database is away.
+        """
+        found: list[bytes] = []
         async with read_deadline():
-            found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, _PROJECTION)
-            documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
-        return stored_events([document.raw for document in documents])
+            documents: Any = self._log.find(log_filter(self._store, after=seq), _PROJECTION, batch_size=_BATCH)
+            async for document in documents.sort("_id", 1):
+                events = document["events"]
+                found += [event.raw for event in events[max(0, seq + 1 - document["first"]) :]]
+                if len(found) >= limit:
+                    await documents.close()
+                    break
+        return stored_events(found[:limit])
 
     async def oldest_seq(self) -> int | None:
         """Return the sequence number of the oldest event in the database; None if there is none."""
         async with read_deadline():
-            oldest = await self._database[EVENTS].find({"store": self._store}, {"seq": 1}).sort("seq", 1).to_list(1)
-        return oldest[0]["seq"] if oldest else None
+            oldest = await self._database[LOG].find(log_filter(self._store), {"first": 1}).sort("_id", 1).to_list(1)
+        return oldest[0]["first"] if oldest else None
 
     async def notifications(self) -> AsyncIterator[int | None]:
         """Yield the new head of the log after each commit of any process, and None at least every two seconds.

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from repositories.database.client import Database
-from schemas.core.collections import COUNTERS, EVENTS
+from schemas.core.collections import COUNTERS, LOG
+from schemas.core.documents import Document
 
 #: The name of the TTL index.
 RETENTION: Final = "retention"
@@ -28,19 +29,20 @@ async def expired_before(database: Database, counters: Mapping[str, Any]) -> dat
     return recorded if limit is None else max(limit + _GRACE, recorded)
 
 
-async def record_expiry(database: Database) -> None:
-    """Record in all stores what the present retention has removed, before the retention changes.
+async def record_expiry(database: Database, stores: Document, collection: str = LOG) -> None:
+    """Record what the present retention has removed, before the retention changes.
 
+    :param stores: a filter of the counters of these stores.
     :raises PyMongoError: callers translate.
     """
-    limit = await _retention_limit(database)
+    limit = await _retention_limit(database, collection)
     if limit is not None:
-        await database[COUNTERS].update_many({}, {"$max": {"expired": limit + _GRACE}})
+        await database[COUNTERS].update_many(stores, {"$max": {"expired": limit + _GRACE}})
 
 
-async def _retention_limit(database: Database) -> datetime | None:
+async def _retention_limit(database: Database, collection: str = LOG) -> datetime | None:
     """Return the instant before which events expire now; None without retention."""
-    index = (await database[EVENTS].index_information()).get(RETENTION, {})
+    index = (await database[collection].index_information()).get(RETENTION, {})
     seconds = index.get("expireAfterSeconds")
     if seconds is None:
         return None

@@ -32,7 +32,8 @@ from repositories.database.client import OWNERS, RESTORING, Database
 from repositories.database.clock import Clocks
 from repositories.database.errors import BeingRestored, SumsFull, is_duplicate, is_overflow, was_interrupted
 from repositories.database.store_scope import by_ids
-from repositories.event_log.hash_chain import ChainHead, append_hashes
+from repositories.event_log.earlier_events import CONVERTED, refuse_unconverted
+from repositories.event_log.log_documents import ChainHead, known_requests, log_documents, lookup_pipeline
 from repositories.journal.command import Command
 from repositories.journal.command_sizes import check_group_size
 from repositories.journal.commit import commit
@@ -46,10 +47,9 @@ from schemas.core.collections import (
     COUNTERS,
     CUSTOMERS,
     DOCUMENT_KINDS,
-    EVENTS,
     FACTS,
+    LOG,
     REGISTRY,
-    REQUESTS,
 )
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
@@ -60,7 +60,7 @@ _DURABLE: Final = WriteConcern(w="majority", j=True)
 # For this long after a collision with another process the counters are read before each group.
 _CONTENTION_SECONDS: Final = 1.0
 _POSITION: Final = (*DOCUMENT_KINDS, "head")
-_COUNTERS: Final = (*_POSITION, "hash", "at", RESTORING)
+_COUNTERS: Final = (*_POSITION, "hash", "at", RESTORING, *CONVERTED)
 
 
 class Outcome(NamedTuple):
@@ -152,7 +152,6 @@ class GroupTransaction:
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):
             work = self._read(session, commands, known or self._counters(session), lookup_keys=lookup_keys)
-            stored_before = set(work.requests)
             position = {name: work.counters.stored[name] for name in _POSITION}
             outcomes = [apply_command(command, work) for command in commands]
             was_refused = any(
@@ -163,7 +162,7 @@ class GroupTransaction:
                 raise _KeyLookupRequired
             if work.changed:
                 try:
-                    self._write(session, work, position, stored_before)
+                    self._write(session, work, position)
                 except (DuplicateKeyError, BulkWriteError) as error:
                     overflows = is_overflow(error)
                     if not lookup_keys and (overflows or is_duplicate(error)):
@@ -186,6 +185,7 @@ class GroupTransaction:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:
             raise BeingRestored
+        refuse_unconverted(counters)
         newest = ChainHead(counters.get("hash"), counters.get("at"))
         return Counters({kind: counters[kind] for kind in DOCUMENT_KINDS}, counters["head"], *newest)
 
@@ -193,14 +193,8 @@ class GroupTransaction:
         self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, lookup_keys: bool
     ) -> UnitOfWork:
         """Read the documents that the commands name, with one `find` for each collection."""
-        given = [key for command in commands for key in command.keys]
-        keys = {key.earlier for key in given if key.earlier} | ({key.key for key in given} if lookup_keys else set())
-        requests = {}
-        if keys:
-            cursor = self._collections[REQUESTS].find(
-                {"store": self._store, "key": {"$in": list(keys)}}, {"_id": 0}, session=session
-            )
-            requests = {request["key"]: request for request in cursor.to_list()}
+        keys = [key.key for command in commands for key in command.keys] if lookup_keys else []
+        found = self._collections[LOG].aggregate(lookup_pipeline(self._store, keys), session=session) if keys else ()
         wanted = defaultdict(set)
         for command in commands:
             for kind, document_id in command.reads:
@@ -216,19 +210,22 @@ class GroupTransaction:
             now=_whole_milliseconds(self._clock()),
             counters=counters,
             documents=documents,
-            requests=requests,
+            requests=known_requests(found),
             region=self._region,
             database_time=_whole_milliseconds(self._clocks.database()) if self._clocks else None,
             expiry_time=_whole_milliseconds(self._clocks.expiry()) if self._clocks else None,
         )
 
-    def _write(self, session: ClientSession, work: UnitOfWork, position: Document, stored_before: set[str]) -> None:
+    def _write(self, session: ClientSession, work: UnitOfWork, position: Document) -> None:
         """Write the counters first, so that two processes collide before they send anything else."""
         counters = work.counters
         # The hash too, since a restored log may have the same head; and the numbers, since the import of the earlier
         # backend's documents assigns them without an event.
         criteria = {"_id": self._store, **position, "hash": counters.hash}
-        events, (counters.hash, counters.at) = append_hashes(work.events, ChainHead(counters.hash, counters.at))
+        requests = list(work.stored_requests.values())
+        logged, (counters.hash, counters.at) = log_documents(
+            self._store, work.events, requests, work.log_time, ChainHead(counters.hash, counters.at)
+        )
         counted = self._collections[COUNTERS].update_one(criteria, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:
             raise Collision
@@ -236,10 +233,10 @@ class GroupTransaction:
             changed = {"$inc": {"changes": 1}, "$set": {"claimed": True}}
             self._collections[FACTS].update_one({"_id": OWNERS}, changed, upsert=True, session=session)
         # Updates free values of unique indexes that inserts take: an order is voided, its estimate converted again.
-        for collection, operations in collect_updates(work, stored_before).items():
+        for collection, operations in collect_updates(work).items():
             if operations:
                 self._collections[collection].bulk_write(operations, session=session)
-        inserts: dict[str, Sequence[Any]] = {EVENTS: events, **collect_inserts(work, stored_before)}
+        inserts: dict[str, Sequence[Any]] = {LOG: logged, **collect_inserts(work)}
         for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)

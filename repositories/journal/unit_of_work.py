@@ -57,14 +57,14 @@ class UnitOfWork:
     counters: Counters
     #: The documents that were read, also voided ones, by (kind, id).
     documents: Mapping[tuple[str, str], Any]
-    #: Stored answers by key.
+    #: Earlier requests by key: `fingerprint`, `answer` and `at`.
     requests: dict[str, Document]
-    #: The pending writes: documents by (kind, id), events, answers by key, and keys to delete with their document's
-    #: id.
+    #: The pending writes: documents by (kind, id), events, requests by key as the log stores them, and keys to remove
+    #: with the id of their document, None for that of any document.
     changed: dict[tuple[str, str], Any] = field(default_factory=dict)
     events: list[Document] = field(default_factory=list)
-    stored_answers: dict[str, Document] = field(default_factory=dict)
-    released_keys: dict[str, str] = field(default_factory=dict)
+    stored_requests: dict[str, Document] = field(default_factory=dict)
+    released_keys: dict[str, str | None] = field(default_factory=dict)
     #: Changes of documents that no event contains yet.
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     #: The actor of the command that is being applied.
@@ -81,6 +81,11 @@ class UnitOfWork:
     def reference_time(self) -> datetime:
         """Return the instant that decides whether something has expired."""
         return self.expiry_time or self.now
+
+    @property
+    def log_time(self) -> datetime:
+        """Return the instant by which the events of the group expire: that of the database's clock."""
+        return self.database_time or self.reference_time
 
     def find(self, kind: str, document_id: str) -> Any:
         """Return the document, of its kind's type, as this group has changed it so far; None if there is none or it is
@@ -140,7 +145,6 @@ class UnitOfWork:
         change = self.changes.pop((kind, document["_id"]), None)
         self.events.append(
             {
-                "store": self.store,
                 "seq": self.counters.head,
                 "type": EVENT_TYPES[kind],
                 "action": action,
@@ -155,8 +159,7 @@ class UnitOfWork:
         return data
 
     def _has_expired(self, key: RequestKey, known: Document) -> bool:
-        made_at: datetime = known.get("made_at") or known["at"]
-        return key.window is not None and made_at + key.window <= self.reference_time
+        return key.window is not None and bool(known["at"] + key.window <= self.reference_time)
 
     def cached_answer(self, keys: Iterable[RequestKey]) -> Document | None:
         """Return the stored answer to the same request; None if there is none.
@@ -164,7 +167,7 @@ class UnitOfWork:
         :raises KeyReused, SoldOtherwise: as `repeated_answer`.
         """
         for key in keys:
-            known = self.requests.get(key.key) or self.requests.get(key.earlier or "")
+            known = self.requests.get(key.key)
             if known is None or self._has_expired(key, known):
                 continue
             answer = repeated_answer(key, known)
@@ -173,20 +176,20 @@ class UnitOfWork:
         return None
 
     def store_answer(self, keys: Iterable[RequestKey], answer: Mapping[str, Any]) -> None:
-        """Store an answer under the keys of its request."""
+        """Store an answer under the keys of its request. If it is the data of an event, it is stored only there."""
+        seq = next((event["seq"] for event in reversed(self.events) if event["data"] is answer), None)
         for key in keys:
-            request = {
-                "store": self.store,
+            if key.key in self.requests:
+                # Its window has passed.
+                self.released_keys[key.key] = None
+            self.requests[key.key] = {"fingerprint": key.fingerprint, "answer": answer, "at": self.reference_time}
+            self.stored_requests[key.key] = {
                 "key": key.key,
                 "fingerprint": key.fingerprint,
-                "answer": answer,
-                # By the database's clock, which decides when it expires.
-                "at": self.database_time or self.reference_time,
+                **({"answer": answer} if seq is None else {"event": seq}),
+                **({"id": answer["_id"]} if key.reopens else {}),
+                **({} if self.log_time == self.reference_time else {"at": self.reference_time}),
             }
-            if request["at"] != self.reference_time:
-                request["made_at"] = self.reference_time
-            self.requests[key.key] = self.stored_answers[key.key] = request
-            self.released_keys.pop(key.key, None)
 
     def release_keys(self, keys: Iterable[str], document_id: str) -> None:
         """Delete the answers under these keys, except those of another document."""
@@ -194,8 +197,8 @@ class UnitOfWork:
             known = self.requests.get(key)
             if known is None or known["answer"]["_id"] == document_id:
                 self.requests.pop(key, None)
-                self.stored_answers.pop(key, None)
-                self.released_keys[key] = document_id
+                if self.stored_requests.pop(key, None) is None:
+                    self.released_keys[key] = document_id
 
     def rollup_deltas(self) -> dict[RollupKey, dict[str, int]]:
         """Return what the group adds to each measure of each rollup row, without zeros."""

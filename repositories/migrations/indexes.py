@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import math
 import secrets
 from contextlib import suppress
-from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -27,28 +25,25 @@ from schemas.core.collections import (
     CUSTOMERS,
     DEVICES,
     ESTIMATES,
-    EVENTS,
     FACTS,
     IMPORTS,
     LEGACY_KINDS,
     LINKS,
+    LOG,
     MESSAGES,
     NO_NUMBERS,
     ORDERS,
     ORIGINALS,
-    REQUESTS,
     SETTINGS,
     TOTALS,
     UPLOADS,
     USERS,
 )
 
-ANSWER_RETENTION_DAYS: Final = 30
 #: The filter of unique indexes. Without it, they would refuse documents of the earlier backend as duplicates.
 _HAS_NUMBER: Final = {"store": {"$exists": True}, "number": {"$gte": 0}}
 _RETIRED: Final = {"number": "number", "one_order_an_estimate": "estimate_id"}
 _DAY: Final = 86_400
-_MAX_CLOCK_LAG: Final = timedelta(hours=1)
 _NAMESPACE_EXISTS, _OPTIONS_CONFLICT = 48, 85
 
 logger = logging.getLogger("pos")
@@ -113,8 +108,14 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
             search,
         ],
         SETTINGS: [IndexModel([("store", UP)], name="store")],
-        EVENTS: [
-            IndexModel([("store", UP), ("seq", UP)], unique=True, name="seq"),
+        LOG: [
+            # Finds repeated requests, and refuses a second one with the same key.
+            IndexModel(
+                [("_id.store", UP), ("requests.key", UP)],
+                unique=True,
+                name="key",
+                partialFilterExpression={"requests.key": {"$exists": True}},
+            ),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=event_retention_days * _DAY),
         ],
         LINKS: [
@@ -139,29 +140,21 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
             ),
         ],
         UPLOADS: [IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0)],
-        REQUESTS: [
-            IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),
-            IndexModel([("at", UP)], name="retention", expireAfterSeconds=ANSWER_RETENTION_DAYS * _DAY),
-        ],
         **_SIGN_IN,
     }
 
 
-async def prepare(
-    database: Database, store: str, zone: ZoneInfo, event_retention_days: int, behind: timedelta = timedelta(0)
-) -> None:
+async def prepare(database: Database, store: str, zone: ZoneInfo, event_retention_days: int) -> None:
     """Create missing indexes and counters, and change a retention that differs.
 
     Safe beside running processes of newer and older versions.
 
-    :param behind: how far the clock of this process, which sets the time of events, is behind the clock of the
-        database, which expires them: the retention grows by as many days.
     :raises DatabaseRefused: the database does not allow it; the store's business dates are of another time zone; it is
         being restored; or its documents are those of the earlier backend, or are being imported.
     """
     try:
         await refuse_unimported(database, store)
-        await prepare_collections(database, event_retention_days + _extra_days(behind))
+        await prepare_collections(database, event_retention_days)
         await database[COUNTERS].update_one(
             {"_id": store}, {"$setOnInsert": {**NO_NUMBERS, "head": 0, "epoch": secrets.token_hex(4)}}, upsert=True
         )
@@ -171,10 +164,6 @@ async def prepare(
         await _warn_of_late(database)
     except PyMongoError as error:
         raise DatabaseRefused(f"The indexes of the database cannot be prepared: {first_clause(error)}") from error
-
-
-def _extra_days(behind: timedelta) -> int:
-    return math.ceil(behind / timedelta(days=1)) if behind > _MAX_CLOCK_LAG else 0
 
 
 async def prepare_collections(database: Database, event_retention_days: int) -> None:
@@ -269,8 +258,8 @@ async def _create(database: Database, collection: str, models: list[IndexModel])
     except OperationFailure as error:
         if error.code != _OPTIONS_CONFLICT:
             raise
-        if collection == EVENTS:
-            await record_expiry(database)
+        if collection == LOG:
+            await record_expiry(database, {})
         seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == RETENTION)
         await database.command("collMod", collection, index={"name": RETENTION, "expireAfterSeconds": seconds})
         await database[collection].create_indexes(models)

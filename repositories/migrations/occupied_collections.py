@@ -5,7 +5,7 @@ them, if it is not an ordinary collection, or if it has an index that would refu
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pymongo import IndexModel
 from pymongo.database import Database as SyncDatabase
@@ -15,16 +15,22 @@ from repositories.database.store_scope import CURRENT_DOCUMENT
 from schemas.core.collections import DOCUMENT_KINDS, REGISTRY
 from schemas.core.documents import Document
 
+#: The name of a type in a query of the database.
+_TYPES: Final = {str: "string", int: "number"}
+
 
 def _expected(name: str) -> Document:
     """Return the filter that every document of ours matches."""
     if name in DOCUMENT_KINDS:
         return CURRENT_DOCUMENT
     known = REGISTRY[name]
-    texts = [*known.store_in, *(f"_id.{member}" for member in known.id_members)]
-    texts += [] if known.id_members or known.is_log else ["_id"]
+    types: dict[str, type] = dict.fromkeys(known.store_in, str)
+    types |= {f"_id.{member}": each for member, each in known.id_members.items()} or {"_id": str}
     required = (*known.required, *([] if known.owner is None else [known.owner]))
-    return {name: {"$type": "string"} for name in texts} | {name: {"$exists": True} for name in required}
+    return {
+        **{name: {"$type": _TYPES[each]} for name, each in types.items()},
+        **{name: {"$exists": True} for name in required},
+    }
 
 
 def refuse_occupied(

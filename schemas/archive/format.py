@@ -1,6 +1,6 @@
 """The archive format: all data of a store as lines of JSON, with a header and checksums.
 
-    {"format": "pos-archive", "version": 1, "store": …, "timezone": …, "currency": …, "head": …, "counts": {…}, …}
+    {"format": "pos-archive", "version": 2, "store": …, "timezone": …, "currency": …, "head": …, "counts": {…}, …}
     {"collection": "orders", "crc32": 305419896, "document": {…}}            a line for each document
     {"end": true, "documents": 1204, "counts": {…}, "sha256": "…"}           over every byte before this line
 
@@ -12,7 +12,7 @@ removed, inserted or moved.
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, Final, cast
@@ -21,13 +21,16 @@ import orjson
 from marshmallow import Schema, ValidationError, fields
 
 from schemas.archive.extended_json import decode, encode
-from schemas.core.collections import ACCOUNT_KINDS, ARCHIVED, COUNTERS, REGISTRY
+from schemas.core.collections import ACCOUNT_KINDS, ARCHIVED, COUNTERS, EARLIER, LOG, REGISTRY
 from schemas.core.documents import Document
 
 FORMAT: Final = "pos-archive"
-VERSION: Final = 1
+VERSION: Final = 2
 #: Collections whose number of documents stays the same while an archive is written: nothing in them expires.
 COUNTED: Final = tuple(name for name in ARCHIVED if name != COUNTERS and not REGISTRY[name].is_log)
+#: The collections of each version that can be read. In version 1, events and idempotency keys have a line each.
+_COLLECTIONS_OF: Final = {1: {*ARCHIVED, *EARLIER} - {LOG}, VERSION: {*ARCHIVED}}
+_KNOWN: Final = REGISTRY | EARLIER
 #: No stored document is larger than 16 MB.
 MAX_LINE_BYTES: Final = 64 * 2**20
 
@@ -123,7 +126,7 @@ class ArchiveReader:
                 return
             self._digest.update(line)
             collection = content.get("collection")
-            if collection not in ARCHIVED or not isinstance(content.get("document"), dict):
+            if collection not in self._collections or not isinstance(content.get("document"), dict):
                 raise self.refused("it holds no document of a collection that there is")
             if content.get("crc32") != zlib.crc32(_raw_document(line)):
                 raise self.refused("its checksum is wrong: it was changed")
@@ -157,8 +160,9 @@ class ArchiveReader:
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
             raise self.refused(f"this is not a {FORMAT}")
         version = content.pop("version", None)
-        if version != VERSION:
+        if version not in _COLLECTIONS_OF:
             raise self.refused(f"this is version {version} of the format, and {VERSION} is known here")
+        self._collections = _COLLECTIONS_OF[version]
         try:
             return Manifest(**_HEADER.load(content))
         except ValidationError as error:
@@ -207,7 +211,7 @@ def assign_store(collection: str, document: Document, store: str, before: str) -
 
     :param before: the archive's store; its users, devices and outbox become those of the new store.
     """
-    places, owner = REGISTRY[collection].store_in, REGISTRY[collection].owner
+    places, owner = _KNOWN[collection].store_in, _KNOWN[collection].owner
     if "_id" in places:
         document["_id"] = store
     if "_id.store" in places:
@@ -220,7 +224,7 @@ def assign_store(collection: str, document: Document, store: str, before: str) -
 
 def _stores_of(collection: str, document: Document) -> Iterator[Any]:
     """Yield each name of a store in a document's line; an account may belong to all stores."""
-    key, places = document.get("_id"), REGISTRY[collection].store_in
+    key, places = document.get("_id"), _KNOWN[collection].store_in
     if "_id" in places and "_id" in document:
         yield key
     if "store" in document:
@@ -233,18 +237,14 @@ def _stores_of(collection: str, document: Document) -> Iterator[Any]:
 
 def _has_id(collection: str, document: Document) -> bool:
     """Return whether a document, without its store, has an id of the form of its collection."""
-    key, known = document.get("_id"), REGISTRY[collection]
+    key, known = document.get("_id"), _KNOWN[collection]
     if known.id_members:
-        return isinstance(key, dict) and key.keys() == known.id_members and _are_texts(key.values())
+        return isinstance(key, dict) and {name: type(value) for name, value in key.items()} == known.id_members
     return known.is_log or "_id" in known.store_in or (isinstance(key, str) and bool(key))
 
 
-def _are_texts(values: Iterable[Any]) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
 def _without_store(collection: str, document: Document) -> Document:
-    places = REGISTRY[collection].store_in
+    places = _KNOWN[collection].store_in
     if "_id" in places:
         document.pop("_id", None)
     if "_id.store" in places and isinstance(document.get("_id"), dict):

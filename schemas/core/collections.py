@@ -3,7 +3,8 @@
 A new collection gets a row in `REGISTRY`; CONTRIBUTING.md says what else it needs.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 IMPORTS: Final = "adoption"
@@ -13,20 +14,22 @@ CREDENTIALS: Final = "credentials"
 CUSTOMERS: Final = "customers"
 DEVICES: Final = "devices"
 ESTIMATES: Final = "estimates"
-EVENTS: Final = "events"
 FACTS: Final = "facts"
 LINKS: Final = "links"
 LINK_VIEWS: Final = "link_views"
+LOG: Final = "log"
 MESSAGES: Final = "messages"
 ORDERS: Final = "orders"
 ORIGINALS: Final = "adopted"
 RATE_COUNTS: Final = "rate_limits"
 RATE_WINDOWS: Final = "rate_windows"
-REQUESTS: Final = "requests"
 SETTINGS: Final = "settings"
 TOTALS: Final = "totals"
 UPLOADS: Final = "uploads"
 USERS: Final = "users"
+#: Events and idempotency keys of versions before the log.
+EVENTS: Final = "events"
+REQUESTS: Final = "requests"
 
 #: Who receives the events of a collection: each client that follows the log; clients that name the topic, since the app
 #: reloads its screens at each event that it does not know; only owners, who read all events in the audit log.
@@ -40,21 +43,21 @@ class Collection:
     :ivar event: the type of the events that record its changes; None: they are not recorded.
     :ivar readers: who receives these events.
     :ivar prefix: the beginning of its public ids.
-    :ivar id_members: the members of an `_id` that is an object, beside `store`.
+    :ivar id_members: the types of the members of an `_id` that is an object, beside `store`.
     :ivar key: the unique, indexed field that orders the documents of a store.
     :ivar store_in: the fields that name the store: `store`, `_id`, `_id.store`; queries use the first. Empty: the
         documents belong to the whole database.
     :ivar owner: another field that names a store.
     :ivar required: other fields that all documents have: a document without them was written by another program.
     :ivar is_compared: whether `pos verify` compares the documents with their events.
-    :ivar is_log: its documents expire, and their `_id` is generated and means nothing.
+    :ivar is_log: its documents expire; without `id_members`, their `_id` is generated and means nothing.
     :ivar is_archived: whether archives contain it.
     """
 
     event: str | None = None
     readers: str = OWNERS
     prefix: str = ""
-    id_members: frozenset[str] = frozenset()
+    id_members: Mapping[str, type] = field(default_factory=dict)
     key: str = "_id"
     store_in: tuple[str, ...] = ("store",)
     owner: str | None = None
@@ -75,10 +78,12 @@ REGISTRY: Final = {
     DEVICES: Collection(event="device", prefix="DEVICE-", owner="belongs_to", required=("name",), is_compared=True),
     LINKS: Collection(event="link", prefix="LINK-", required=("token", "document_id")),
     MESSAGES: Collection(event="message", readers=SUBSCRIBERS, prefix="MSG-", owner="outbox", required=("state",)),
-    EVENTS: Collection(key="seq", required=("type",), is_log=True),
-    REQUESTS: Collection(key="key", required=("at",), is_log=True),
-    TOTALS: Collection(id_members=frozenset({"span", "period", "staff", "mode"}), store_in=("_id.store",)),
-    ORIGINALS: Collection(id_members=frozenset({"kind", "id"}), store_in=("_id.store", "store")),
+    LOG: Collection(id_members={"last": int}, store_in=("_id.store",), required=("events",), is_log=True),
+    TOTALS: Collection(
+        id_members=dict.fromkeys(("span", "period", "staff", "mode"), str),
+        store_in=("_id.store",),
+    ),
+    ORIGINALS: Collection(id_members={"kind": str, "id": str}, store_in=("_id.store", "store")),
     COUNTERS: Collection(store_in=("_id",), required=("head",)),
     IMPORTS: Collection(store_in=("_id",), required=("step",), is_archived=False),
     ATTEMPTS: Collection(store_in=(), required=("expires_at",), is_archived=False),
@@ -89,6 +94,9 @@ REGISTRY: Final = {
     RATE_WINDOWS: Collection(store_in=(), is_archived=False),
     UPLOADS: Collection(required=("expires_at",), is_archived=False),
 }
+
+#: Collections of versions before the log: `pos migrate` converts them, and archives of version 1 contain them.
+EARLIER: Final = {EVENTS: Collection(is_log=True), REQUESTS: Collection(is_log=True)}
 
 #: Documents in the sense of the glossary: each has a number of its kind, and counts in the rollups and for a customer.
 DOCUMENT_KINDS: Final = tuple(name for name, each in REGISTRY.items() if each.key == "number")

@@ -13,11 +13,6 @@ The rules, which docs/api.md states for clients:
    recorded one. Another payment is a conflict that names the first sale; to answer it as accepted would lose it.
 4. The estimate identifies a conversion, if mode, amount and seller are the recorded ones.
 5. The same message without a header is a repetition for two minutes.
-
-Entries of versions before these rules are found as well. One with a header has the hash of the text, as those versions
-computed it, so the same text is answered and another text refused. Those without a header have keys of their own
-(`body:`, `cart:`, `convert:`), which are looked up while a store has any, at most for the 30 days that they are kept.
-Those of messages are not looked up, so the same message within two minutes of the upgrade is sent again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,8 +30,6 @@ from schemas.sales.conversions import Payment
 MAX_KEY: Final = 255
 RETRY_WINDOW: Final = timedelta(minutes=10)
 MESSAGE_WINDOW: Final = timedelta(minutes=2)
-#: The prefixes of keys without a header that versions before today's rules wrote.
-LEGACY_PREFIXES: Final = ("body:", "cart:", "convert:")
 _HEADER: Final = "header:"
 _LINES: Final = "lines:"
 # Epoch milliseconds between 2001 and 2286 have thirteen digits; smaller numbers are counters, which repeat.
@@ -86,13 +79,11 @@ class IncomingRequest(NamedTuple):
     """A request as the client sent it.
 
     :ivar header: its Idempotency-Key.
-    :ivar looks_back: whether to look up keys of earlier versions as well.
     """
 
     header: str | None
     path: str
     body: Mapping[str, Any]
-    looks_back: bool = False
 
 
 class RequestKey(NamedTuple):
@@ -102,8 +93,6 @@ class RequestKey(NamedTuple):
     :ivar reopens: whether the key is released when the result is undone (a document is voided, a message not sent),
         since the same request may then be a new one.
     :ivar payment: the recorded payment that the request must have.
-    :ivar earlier: the key that versions before today's rules gave the same text.
-    :ivar earlier_fingerprint: likewise the fingerprint.
     """
 
     key: str
@@ -111,8 +100,6 @@ class RequestKey(NamedTuple):
     window: timedelta | None = None
     reopens: bool = False
     payment: Payment | None = None
-    earlier: str | None = None
-    earlier_fingerprint: str | None = None
 
 
 def creation_keys(sent: IncomingRequest, draft: Mapping[str, Any]) -> tuple[RequestKey, ...]:
@@ -126,7 +113,7 @@ def creation_keys(sent: IncomingRequest, draft: Mapping[str, Any]) -> tuple[Requ
     stamp = _fine_stamp(sent.body.get("created_at"))
     if stamp is not None:
         same = _digest(sent.path, draft, stamp)
-        keys.append(_looking_back(RequestKey(f"stamp:{same}", same), sent, "body:", sent.body))
+        keys.append(RequestKey(f"stamp:{same}", same))
     lines = draft.get("items")
     if lines and all(_is_stamped(line["id"]) for line in lines):
         keys.append(_of_lines(sent, draft))
@@ -138,8 +125,7 @@ def conversion_keys(sent: IncomingRequest, payment: Payment) -> tuple[RequestKey
     same = _digest(sent.path)
     if sent.header is not None:
         return (_of_header(sent, same)._replace(payment=payment),)
-    key = RequestKey(f"conversion:{same}", same, reopens=True, payment=payment)
-    return (_looking_back(key, sent, "convert:", sent.body),)
+    return (RequestKey(f"conversion:{same}", same, reopens=True, payment=payment),)
 
 
 def message_keys(sent: IncomingRequest, *meant: Any) -> tuple[RequestKey, ...]:
@@ -169,8 +155,7 @@ def repeated_answer(key: RequestKey, known: Mapping[str, Any]) -> dict[str, Any]
     :raises SoldOtherwise: the cart is recorded with another payment.
     """
     answer: dict[str, Any] = known["answer"]
-    is_same = known["fingerprint"] in (key.fingerprint, key.earlier_fingerprint)
-    if is_same and (key.payment is None or key.payment.matches(answer)):
+    if known["fingerprint"] == key.fingerprint and (key.payment is None or key.payment.matches(answer)):
         return answer
     if key.key.startswith(_HEADER):
         raise KeyReused("This Idempotency-Key was already used for another request.")
@@ -192,7 +177,7 @@ def check_key(header: str) -> str:
 
 
 def _of_header(sent: IncomingRequest, fingerprint: str) -> RequestKey:
-    return RequestKey(f"{_HEADER}{sent.header}", fingerprint, earlier_fingerprint=_digest(sent.path, sent.body))
+    return RequestKey(f"{_HEADER}{sent.header}", fingerprint)
 
 
 def _of_lines(sent: IncomingRequest, draft: Mapping[str, Any]) -> RequestKey:
@@ -200,19 +185,7 @@ def _of_lines(sent: IncomingRequest, draft: Mapping[str, Any]) -> RequestKey:
     same = _digest(sent.path, [draft[name] for name in names])
     is_sale = "payment_mode" in draft
     payment = Payment(draft["payment_mode"], draft["amount_paid"]) if is_sale else None
-    key = RequestKey(f"{_LINES}{same}", same, window=RETRY_WINDOW, reopens=True, payment=payment)
-    return _looking_back(key, sent, "cart:", [sent.body.get(name) for name in names])
-
-
-def _looking_back(key: RequestKey, sent: IncomingRequest, prefix: str, text: Any) -> RequestKey:
-    """Return the key with the earlier versions' key, where those are looked up.
-
-    :param text: what earlier versions hashed.
-    """
-    if not sent.looks_back:
-        return key
-    earlier = _digest(sent.path, text)
-    return key._replace(earlier=prefix + earlier, earlier_fingerprint=earlier)
+    return RequestKey(f"{_LINES}{same}", same, window=RETRY_WINDOW, reopens=True, payment=payment)
 
 
 def _fine_stamp(created_at: Any) -> str | None:

@@ -75,7 +75,7 @@ async def test_a_new_password_set_by_an_owner_closes_the_users_sockets(shop: Sho
         async with asyncio.timeout(30):
             assert await closed_with(socket) == NOT_SIGNED_IN
     await assert_over(shop, tokens)
-    assert "sign_ins" not in str(await shop.database["events"].find({"id": user["_id"]}).to_list())
+    assert "sign_ins" not in str(await shop.database["log"].find({"events.id": user["_id"]}).to_list())
 
 
 async def test_a_deactivated_user_is_refused_even_if_no_row_can_be_deleted(shop: Shop) -> None:

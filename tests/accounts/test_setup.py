@@ -185,7 +185,7 @@ async def test_concurrent_setups_over_two_processes_create_one_owner(
     with temporary_client(mongodb_url) as client:
         users = list(client[database_name]["users"].find())
         assert [(user["_id"], user["login"]) for user in users] == [(FIRST_OWNER_ID, winner)]
-        assert client[database_name]["events"].count_documents({"type": "user"}) == 1
+        assert client[database_name]["log"].count_documents({"events.type": "user"}) == 1
 
 
 async def test_the_setup_instructions_are_logged_once_a_server(

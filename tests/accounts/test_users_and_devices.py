@@ -8,6 +8,7 @@ import pytest
 from schemas.core.principals import CASHIER, DEVICE, OWNER, VIEWER
 from tests.accounts.test_sign_in import profile_of, refusal
 from tests.support.accounts import NEW_PASSWORD, PASSWORD, PIN, add, as_, create, enrol, login, signed_in_shop
+from tests.support.event_log import events_of
 from tests.support.shop import OpenShop
 
 
@@ -57,8 +58,8 @@ async def test_every_change_of_an_account_is_an_event_without_secrets(open_shop:
     await shop.http.delete(f"/api/users/{user}", headers=owner)
     device, _ = await enrol(shop, owner)
     await shop.http.delete(f"/api/devices/{device}", headers=owner)
-    rows = await shop.database["events"].find({"store": shop.store, "id": {"$in": [user, device]}}).to_list()
-    assert [(row["type"], row["action"]) for row in sorted(rows, key=lambda row: row["seq"])] == [
+    rows = [event for event in await events_of(shop) if event["id"] in (user, device)]
+    assert [(row["type"], row["action"]) for row in rows] == [
         ("user", "create"),
         ("user", "update"),
         ("user", "delete"),

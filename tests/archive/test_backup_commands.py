@@ -123,7 +123,7 @@ async def test_a_killed_import_keeps_the_store_closed_until_it_is_repeated(
     books: Shop, target: Database, pos: Any, pos_process: Any, tmp_path: Path
 ) -> None:
     file = await write(books.database, books.store, tmp_path / "file")
-    async with failing(target, "insert", namespace=f"{target.name}.events", blockConnection=True, blockTimeMS=1_000):
+    async with failing(target, "insert", namespace=f"{target.name}.log", blockConnection=True, blockTimeMS=1_000):
         process = await pos_process("import", file, database=target.name)
         async with asyncio.timeout(20):
             while not await target.counters.find_one({"_id": books.store, "restoring.batches": {"$gte": 2}}):

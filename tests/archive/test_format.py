@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.archive.format import ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, assign_store
+from schemas.archive.format import VERSION, ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, assign_store
 from schemas.core.collections import ARCHIVED, COUNTERS
 
 Json = dict[str, Any]
@@ -84,7 +84,7 @@ def test_the_manifest_is_the_first_line() -> None:
     content = written()
     assert ArchiveReader(io.BytesIO(content).readline).manifest == MANIFEST
     first = orjson.loads(content.split(b"\n", maxsplit=1)[0])
-    assert (first["format"], first["version"], first["store"]) == ("pos-archive", 1, "main")
+    assert (first["format"], first["version"], first["store"]) == ("pos-archive", 2, "main")
 
 
 def test_a_truncated_file_is_refused_with_the_line() -> None:
@@ -117,7 +117,7 @@ def test_a_changed_amount_is_refused_with_its_line() -> None:
         (lambda lines: [*lines[:2], lines[1], *lines[2:]], "closing line counts 4 documents, and 5"),
         (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], "lines were changed, moved or exchanged"),
         (lambda lines: [*lines, b"{}\n"], "after the closing line"),
-        (lambda lines: [lines[0].replace(b'version":1', b'version":2'), *lines[1:]], "version 2 of the format"),
+        (lambda lines: [lines[0].replace(b'version":2', b'version":3'), *lines[1:]], "version 3 of the format"),
         (lambda lines: [lines[0].replace(b"INR", b"USD"), *lines[1:]], "lines were changed"),
         (lambda lines: [lines[0].replace(b'"head"', b'"heat"'), *lines[1:]], "the header lacks something"),
         (lambda lines: [lines[0], b"[1]\n", *lines[1:]], "Line 2: it is not an object"),
@@ -160,7 +160,7 @@ def test_counts_that_differ_from_the_header_are_refused() -> None:
         read(content + writer.closing())
 
 
-@pytest.mark.parametrize("collection", ["totals", "adopted"])
+@pytest.mark.parametrize("collection", ["totals", "adopted", "log"])
 def test_a_document_without_its_id_is_refused(collection: str) -> None:
     lines = written((collection, {"_id": {"store": "main"}})).splitlines(keepends=True)
     document = b'{"orders":{}}'
@@ -183,10 +183,10 @@ def test_an_invalid_instant_is_refused() -> None:
         read(content)
 
 
-def lines_with(collection: str, document: Json) -> bytes:
-    """Return a forged archive of version 1: one extra line, with valid checksums."""
+def lines_with(collection: str, document: Json, version: int = VERSION) -> bytes:
+    """Return a forged archive: one extra line, with valid checksums."""
     content = json.dumps(document).encode()
-    header = {"format": "pos-archive", "version": 1, **asdict(MANIFEST), "counts": {collection: 1}}
+    header = {"format": "pos-archive", "version": version, **asdict(MANIFEST), "counts": {collection: 1}}
     rows = [(collection, content), (COUNTERS, b'{"orders":1}')] if collection != COUNTERS else [(COUNTERS, content)]
     counts = dict(Counter(name for name, _ in rows))
     lines = [orjson.dumps({**header, "counts": counts}) + b"\n"]
@@ -208,6 +208,7 @@ OF_ANOTHER_STORE = [
     ("counters", {"_id": "victim", "orders": 1}),
     ("totals", {"_id": {"store": "victim", "span": "day", "period": "2026-01-31", "staff": "", "mode": ""}}),
     ("adopted", {"_id": {"store": "victim", "kind": "orders", "id": "x"}}),
+    ("log", {"_id": {"store": "victim", "last": 1}}),
     ("users", {"_id": "x", "belongs_to": "victim"}),
     ("devices", {"_id": "x", "belongs_to": "victim"}),
     *(
@@ -221,6 +222,23 @@ OF_ANOTHER_STORE = [
 def test_a_line_of_another_store_is_refused(collection: str, document: Json) -> None:
     with pytest.raises(ArchiveRefused, match=r"Line 2: it is of the store .*, and the header is of 'main'"):
         read(lines_with(collection, document))
+
+
+@pytest.mark.parametrize("collection", ["events", "requests"])
+def test_events_and_keys_have_lines_in_version_1_only(collection: str) -> None:
+    with pytest.raises(ArchiveRefused, match=r"Line 2: it is of the store 'victim'"):
+        read(lines_with(collection, {"store": "victim", "seq": 1, "key": "a"}, version=1))
+    ((name, document), _) = read(lines_with(collection, {"store": "main", "seq": 1}, version=1))
+    assert assign_store(name, document, "branch", "main") == {"store": "branch", "seq": 1}
+    for forged in (lines_with(collection, {"seq": 1}), lines_with("log", {"_id": {"last": 1}}, version=1)):
+        with pytest.raises(ArchiveRefused, match="Line 2: it holds no document of a collection that there is"):
+            read(forged)
+
+
+@pytest.mark.parametrize("last", [None, "1", True, 1.5, {"$date": "2026-01-31T18:29:59.123Z"}])
+def test_a_document_of_the_log_has_a_whole_number_as_its_id(last: Any) -> None:
+    with pytest.raises(ArchiveRefused, match="Line 2: the document in it has no id"):
+        read(lines_with("log", {"_id": {"last": last}}))
 
 
 def test_a_line_of_the_headers_store_goes_to_the_target_store() -> None:

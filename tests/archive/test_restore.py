@@ -15,11 +15,13 @@ from repositories.archive.restore import Restore, restoring
 from repositories.auditing.verification import verify
 from repositories.database.client import Database
 from repositories.database.errors import BeingRestored, DatabaseRefused
+from repositories.database.store_scope import store_filter
 from repositories.event_log.event_log import EventLog
 from repositories.migrations.indexes import prepare
 from schemas.archive.format import ArchiveRefused
 from tests.support.archives import SALE, busy_week, contents, read, settings_of, write
 from tests.support.clock import Clock
+from tests.support.event_log import log_by_its_clock
 from tests.support.faults.failpoints import failing
 from tests.support.shop import Shop, opened
 
@@ -35,9 +37,8 @@ async def shop_in(mongodb_url: str, database: Database, store: str) -> AsyncIter
 
 
 async def is_empty(database: Database, store: str) -> bool:
-    names = ("estimates", "orders", "events", "requests")
-    counts = [await database[name].count_documents({"store": store}) for name in names]
-    return counts == [0] * 4 and await database.totals.count_documents({"_id.store": store}) == 0
+    names = ("estimates", "orders", "log", "totals")
+    return not any([await database[name].find_one(store_filter(name, store)) for name in names])
 
 
 async def begin(database: Database, store: str) -> Restore:
@@ -117,7 +118,8 @@ async def test_a_running_service_waits_for_the_restore_and_continues(
         assert (health.status_code, health.json()["database"]["status"]) == (503, "restoring")
         assert health.json()["detail"] == ready.json()["detail"] == BeingRestored().detail
         # The hub polls meanwhile, and must not publish restored events.
-        await restoration.add("events", [{"store": shop.store, "seq": 1, "type": "order"}])
+        group = {"first": 1, "events": [{"seq": 1, "type": "order"}]}
+        await restoration.add("log", [{"_id": {"store": shop.store, "last": 1}, **group}])
         async with asyncio.timeout(20):
             while running.state["hub"].status.head_age < POLL_SECONDS * 2:
                 await asyncio.sleep(0.02)
@@ -236,11 +238,12 @@ async def test_a_log_with_an_expired_beginning_is_restored_as_complete(
     """Use an archive from a database with a shorter retention of events."""
     clock = Clock.days_ago(40)
     async with opened(mongodb_url, database_name=own.name, clock=clock, event_retention_days=30) as shop:
+        log_by_its_clock(shop)
         await shop.sale()
         clock.now = datetime.now(UTC)
         await shop.sale()
-        await shop.database.events.delete_one({"seq": 1})
+        await shop.database.log.delete_one({"first": 1})
         await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "main")
     assert await verify(target, "main") == []
-    await target.events.delete_one({"seq": 2})
+    await target.log.delete_one({"first": 2})
     assert (await verify(target, "main"))[0].startswith("Events 1 to 2 are missing")

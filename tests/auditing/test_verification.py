@@ -124,11 +124,12 @@ async def test_an_inserted_user_is_found(tampered: Shop) -> None:
         ("orders", {"number": 2}, "orders: number #002 is missing"),
         ("orders", {"number": 1}, "is converted, but its order"),
         ("estimates", {"number": 1}, "which does not exist"),
-        ("events", {"seq": 3}, "Events 3 to 3 are missing"),
+        ("log", {"first": 3}, "Events 3 to 3 are missing"),
     ],
 )
 async def test_a_removed_document_is_found(tampered: Shop, collection: str, where: Json, sentence: str) -> None:
-    removed = await tampered.database[collection].delete_one({"store": tampered.store, **where})
+    own = {"_id.store" if collection == "log" else "store": tampered.store}
+    removed = await tampered.database[collection].delete_one({**own, **where})
     assert removed.deleted_count == 1
     assert sentence in await differences(tampered)
 

@@ -46,7 +46,7 @@ async def is_changed(database: Database, store: str, kind: str) -> bool:
     else:
         changed, action = {}, {"$or": [{"action": "convert_to_order"}, {"action": "create", "type": "order"}]}
     documents = await database.orders.count_documents({"store": store, **changed})
-    events = await database.events.count_documents({"store": store, **action})
+    events = await database.log.count_documents({"_id.store": store, "events": {"$elemMatch": action}})
     assert documents == events <= 1, store
     return documents == 1
 

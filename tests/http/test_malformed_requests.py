@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import LongRun
 from tests.support.clients.concurrent_requests import at_once
 from tests.support.clients.hostile_client import LISTS, REPORTS, Prober
+from tests.support.event_log import events_of
 from tests.support.faults.soak_report import reporting
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import Shop
@@ -115,7 +116,7 @@ async def test_a_body_that_is_not_a_json_object_is_rejected_everywhere(
     for raw in RAW:
         response = await prober.send(shop, method, path, content=raw)
         assert response.status_code in (400, 404, 413, 422), raw[:60]
-    assert await shop.database.events.count_documents({"store": shop.store}) == 0
+    assert await events_of(shop) == []
     await prober.all_is_open(shop)
 
 
@@ -132,7 +133,7 @@ async def test_malformed_values_are_rejected_or_harmless(
     bodies = sample(list(malformed_bodies()), len(WRITES), WRITES.index((method, path)), long_run)
     statuses = await at_once((send(body) for body in bodies), most=20)
     accepted = statuses.count(201)
-    assert await shop.database.events.count_documents({"store": shop.store}) == accepted
+    assert len(await events_of(shop)) == accepted
     await prober.all_is_open(shop)
 
 

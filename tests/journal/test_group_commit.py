@@ -110,11 +110,11 @@ async def test_an_estimate_with_an_order_gets_no_second_one_even_if_it_is_not_ma
 
 
 async def test_a_used_sequence_number_is_not_used_again(shop: Shop) -> None:
-    rogue = {"_id": "EVENT-ROGUE", "store": shop.store, "seq": 1}
-    await shop.database.events.insert_one(rogue)
+    rogue = {"_id": {"store": shop.store, "last": 1}}
+    await shop.database.log.insert_one(rogue)
     with pytest.raises(BulkWriteError):
         await journal_of(shop).submit(sale())
-    await shop.database.events.delete_one(rogue)
+    await shop.database.log.delete_one(rogue)
     assert await numbers(shop) == []
 
 
@@ -155,7 +155,7 @@ async def test_the_same_key_twice_in_one_group_is_one_sale(shop: Shop) -> None:
     ("command", "how"),
     [
         ("insert", {"errorCode": 112, "errorLabels": ["TransientTransactionError"], "namespace": f"{DATABASE}.orders"}),
-        ("insert", {"closeConnection": True, "namespace": f"{DATABASE}.events"}),
+        ("insert", {"closeConnection": True, "namespace": f"{DATABASE}.log"}),
         ("update", {"closeConnection": True, "namespace": f"{DATABASE}.counters"}),
         ("find", {"closeConnection": True, "namespace": f"{DATABASE}.counters"}),
         ("commitTransaction", {"closeConnection": True}),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.clock import Clock
+from tests.support.event_log import events_of
 from tests.support.shop import OpenShop, Shop
 
 KEY = {"Idempotency-Key": "delete-1"}
@@ -40,11 +41,11 @@ THINGS = pytest.mark.parametrize("make", [an_estimate, an_order, an_order_of_an_
 async def test_a_repeated_delete_gets_the_same_answer(shop: Shop, make: Any) -> None:
     path = await make(shop)
     first = await shop.http.delete(path, headers=KEY)
-    events = await shop.database.events.count_documents({"store": shop.store})
+    events = await events_of(shop)
     again = await shop.http.delete(path, headers=KEY)
     assert (first.status_code, "idempotent-replayed" in first.headers) == (200, False)
     assert (again.status_code, again.headers["idempotent-replayed"], again.text) == (200, "true", first.text)
-    assert await shop.database.events.count_documents({"store": shop.store}) == events
+    assert await events_of(shop) == events
 
 
 @THINGS

@@ -1,11 +1,9 @@
 """The identity of a request: its key, a precise timestamp, or a cart; and the content that must be equal too."""
 
 import json
-from hashlib import blake2b
 from typing import Any
 
 import httpx
-import orjson
 import pytest
 
 from schemas.fields.validation import load_body
@@ -217,44 +215,6 @@ async def test_after_ten_minutes_another_payment_of_the_cart_is_another_sale(ope
 async def test_payments_of_estimates_are_not_compared(shop: Shop) -> None:
     first = await shop.estimate(items=CART)
     assert await shop.estimate(items=CART, payment_mode="Card", amount_paid=1.0) == first
-
-
-async def test_retries_of_requests_to_an_earlier_version_are_recognized(shop: Shop) -> None:
-    """Recognize their keys, which were hashes of the text."""
-    stamped, carted, keyed = sale_body(created_at=PRECISE), sale_body(CART, created_at="2026-12-01"), sale_body()
-    path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
-    conversion = {"payment_mode": "Card"}
-    cart = [carted[name] for name in ("items", "customer_name", "customer_phone", "total")]
-    key = {"Idempotency-Key": "old"}
-    sent = [(SALE, stamped, {}), (SALE, carted, {}), (path, conversion, {}), (SALE, keyed, key)]
-    firsts = [await post(shop, to, body, **headers) for to, body, headers in sent]
-    await write_as_before(shop, "^stamp:", "body:", SALE, stamped)
-    await write_as_before(shop, "^lines:", "cart:", SALE, cart)
-    await write_as_before(shop, "^conversion:", "convert:", path, conversion)
-    await write_as_before(shop, "^header:", "", SALE, keyed)
-    await shop.state["earlier_keys"].refresh()
-    again = [await post(shop, to, body, **headers) for to, body, headers in sent]
-    assert [each.text for each in again] == [each.text for each in firsts]
-    assert all(is_replay(each) for each in again)
-    refused = [
-        await post(shop, SALE, {**keyed, "sale_by": "B"}, **key),
-        await post(shop, SALE, {**carted, "payment_mode": "Card"}),
-        await post(shop, path, {"payment_mode": "Cash"}),
-    ]
-    codes = [each.json()["code"] for each in refused]
-    assert codes == ["idempotency_key_reused", "sold_otherwise", "already_converted"]
-
-
-async def write_as_before(shop: Shop, named: str, prefix: str, path: str, text: Any) -> None:
-    """Give a stored answer the key and the fingerprint that earlier versions computed from the same text."""
-    content = orjson.dumps(text, option=orjson.OPT_SORT_KEYS)
-    digest = blake2b(path.encode() + b"\n" + content, digest_size=20).hexdigest()
-    changed = {"fingerprint": digest, **({"key": prefix + digest} if prefix else {})}
-    await shop.database.requests.update_one({"store": shop.store, "key": {"$regex": named}}, {"$set": changed})
-
-
-async def test_a_store_without_earlier_keys_needs_no_lookup_of_them(shop: Shop) -> None:
-    assert not shop.state["earlier_keys"].are_present
 
 
 def test_keys_depend_only_on_the_meaning_of_a_body() -> None:

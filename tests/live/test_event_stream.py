@@ -199,7 +199,7 @@ async def test_the_status_shows_the_state_of_the_hub(shop: Shop) -> None:
 
 async def test_a_hub_that_cannot_follow_is_not_ready(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.live.hub.STALE_SECONDS", 0.3)
-    async with failing(shop.database, "find", namespace=f"{DATABASE}.events", closeConnection=True):
+    async with failing(shop.database, "find", namespace=f"{DATABASE}.log", closeConnection=True):
         await shop.sale()
         async with asyncio.timeout(30):
             while (await shop.get("/api/websocket/status"))["status"] != "degraded":

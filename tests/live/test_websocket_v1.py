@@ -121,8 +121,9 @@ async def test_an_impossible_position_gets_a_reset_without_a_replay(shop: Shop, 
 
 async def test_an_expired_position_gets_a_reset(open_shop: OpenShop) -> None:
     shop = await open_shop(clock=Clock.days_ago(100))
-    await some_sales(shop, 20)
+    await some_sales(shop, 12)
     await shop.expire(12)
+    await some_sales(shop, 8)
     later = await open_shop(store_id=shop.store, ring_capacity=5)
     async with live(later) as client:
         assert (await client.next())["low"] == 13

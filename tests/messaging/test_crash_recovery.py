@@ -221,9 +221,9 @@ async def test_messages_are_sent_once_if_servers_are_killed_at_random(mongodb_ur
 #: outcome. The request of the message comes first; its insert and its commit are skipped.
 STEPS = [
     ("findAndModify", {"namespace": f"{DATABASE}.messages", "skip": 0}),
-    ("insert", {"namespace": f"{DATABASE}.events", "skip": 1}),
+    ("insert", {"namespace": f"{DATABASE}.log", "skip": 1}),
     ("commitTransaction", {"skip": 1}),
-    ("insert", {"namespace": f"{DATABASE}.events", "skip": 2}),
+    ("insert", {"namespace": f"{DATABASE}.log", "skip": 2}),
     ("commitTransaction", {"skip": 2}),
 ]
 

@@ -108,7 +108,7 @@ async def test_the_journal_reports_when_commands_wait(shop: Shop) -> None:
     journal = journal_of(shop)
     journal.on_busy = states.append
     await asyncio.gather(*(journal.submit(sale()) for _ in range(10)))
-    namespace = f"{shop.database.name}.events"
+    namespace = f"{shop.database.name}.log"
     async with failing(shop.database, "insert", times=1, namespace=namespace, closeConnection=True):
         await journal.submit(sale())
     with pytest.raises(NotFound):

@@ -38,9 +38,10 @@ async def found(shop: Shop, store: str) -> None:
 
 async def snapshot(shop: Shop, store: str) -> dict[str, list[Json]]:
     """Return all documents of a store."""
-    kinds = ("estimates", "orders", "events", "requests")
+    kinds = ("estimates", "orders")
     rows = {kind: await shop.database[kind].find({"store": store}).sort("_id", 1).to_list(None) for kind in kinds}
-    rows["totals"] = await shop.database["totals"].find({"_id.store": store}).sort("_id", 1).to_list(None)
+    for kind in ("log", "totals"):
+        rows[kind] = await shop.database[kind].find({"_id.store": store}).sort("_id", 1).to_list(None)
     rows["counters"] = await shop.database["counters"].find({"_id": store}).to_list(None)
     return rows
 

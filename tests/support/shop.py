@@ -77,8 +77,10 @@ class Shop:
         return await self.ok("GET", path, params=parameters or None)
 
     async def expire(self, seq: int) -> None:
-        """Delete the events up to one, as retention does."""
-        await self.database.events.delete_many({"store": self.store, "seq": {"$lte": seq}})
+        """Delete the events up to one, which ends a document of the log, as retention does."""
+        up_to = {"$gt": {"store": self.store, "last": 0}, "$lte": {"store": self.store, "last": seq}}
+        await self.database.log.delete_many({"_id": up_to})
+        assert await self.database.log.find_one({"_id.store": self.store, "first": {"$lte": seq}}) is None
         expired = {"expired": utc_now() + timedelta(seconds=1)}
         await self.database.counters.update_one({"_id": self.store}, {"$set": expired})
 

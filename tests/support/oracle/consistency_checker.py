@@ -53,7 +53,8 @@ def judge(url: str, database: str, store: str, journals: Iterable[Path] | None) 
         orders = list(raw["orders"].find({"store": store}))
         counters = raw["counters"].find_one({"_id": store}) or {}
         totals = list(raw["totals"].find({"_id.store": store}))
-        events = list(raw["events"].find({"store": store}).sort("seq", 1))
+        groups = raw["log"].find({"_id.store": store}).sort("_id", 1)
+        events = [event for group in groups for event in group["events"]]
     verdict = Verdict()
     if journals is not None:
         attempts, answers = _read(journals)
