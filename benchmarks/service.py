@@ -29,7 +29,7 @@ class Reads(monitoring.CommandListener):
     count = 0
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        if event.command.get("find") == "events" or event.command.get("collection") == "events":
+        if "log" in (event.command.get("find"), event.command.get("collection")):
             self.count += 1
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...

@@ -76,17 +76,12 @@ class Deaf:
     def notify(self, events: Any) -> None: ...
 
 
-class NoEarlierKeys:
-    are_present = False
-
-
 @asynccontextmanager
 async def _validating(_: Starlette) -> AsyncIterator[dict[str, Any]]:
     yield {
         "clock": utc_now,
         "journal": Forgetful(),
         "hub": Deaf(),
-        "earlier_keys": NoEarlierKeys(),
         "serializers": Serializers(ZONE),
         "principal": LOCAL_OWNER,
     }

@@ -15,7 +15,7 @@ from repositories.event_log.log_documents import GENESIS, ChainHead, log_documen
 from schemas.core.documents import Document
 
 #: The field of a store's counters whose log has the form of `log_documents.py`.
-CONVERTED: Final = {"log": 1}
+CURRENT_LOG: Final = {"log": 1}
 #: The most events of one document, and the longest time between them: they expire together.
 _MOST_EVENTS: Final = 100
 _LONGEST: Final = timedelta(hours=1)
@@ -68,7 +68,7 @@ class EventConverter:
 
     def finish(self, counters: Mapping[str, Any]) -> Document:
         """Return the changes of the store's counters after all events."""
-        changes: Document = {**CONVERTED}
+        changes: Document = {**CURRENT_LOG}
         altered = [*counters.get("altered", ()), *self.altered]
         if self._before is not None and self._before["seq"] == counters["head"]:
             if self._before.get("hash") != counters.get("hash"):

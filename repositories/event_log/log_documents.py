@@ -162,7 +162,7 @@ class ChainVerifier:
         self.is_whole = True
 
     def check(self, document: Mapping[str, Any], raw: bytes) -> list[str]:
-        """Return what is wrong with the next document, in sentences.
+        """Return the errors of the next document, as sentences.
 
         :param raw: the document as stored, read `WITHOUT_KEYS`.
         """
@@ -196,13 +196,13 @@ class ChainVerifier:
             yield f"Events {before + 1} to {first - 1} are missing{when}: too young for retention."
 
     def check_end(self, head: int, newest: ChainHead) -> Iterator[str]:
-        """Yield what is wrong with the end of the log, in sentences. `head` and `newest` are those of the counters."""
+        """Yield the errors of the end of the log, as sentences. `head` and `newest` are those of the counters."""
         if self._last != head:
             self.is_whole = False
             if newest.at is not None and newest.at <= self._expired:
                 return
             if self._last:
-                yield f"The newest event is {self._last}, but the head of the log says {head}."
+                yield f"The newest event is {self._last}, but the head of the log is {head}."
             elif newest.at is not None:
                 yield f"Events 1 to {head} are missing: too young for retention."
         elif head and (self._link is None or self._link.hash != newest.hash):

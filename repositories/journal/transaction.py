@@ -1,7 +1,7 @@
 """One group of commands as one transaction: read what they need, apply them, write the changes, commit.
 
 Commands do no I/O (`unit_of_work.py`); all I/O of a write is here, with PyMongo, which Motor wraps. A transaction runs
-in one thread: for its seven round trips it leaves the event loop once instead of seven times, and so waits only once
+in one thread: for all its round trips it leaves the event loop once instead of once for each, and so waits only once
 until the loop has finished with other requests.
 """
 
@@ -32,7 +32,7 @@ from repositories.database.client import OWNERS, RESTORING, Database
 from repositories.database.clock import Clocks
 from repositories.database.errors import BeingRestored, SumsFull, is_duplicate, is_overflow, was_interrupted
 from repositories.database.store_scope import by_ids
-from repositories.event_log.earlier_events import CONVERTED, refuse_unconverted
+from repositories.event_log.earlier_events import CURRENT_LOG, refuse_unconverted
 from repositories.event_log.log_documents import ChainHead, known_requests, log_documents, lookup_pipeline
 from repositories.journal.command import Command
 from repositories.journal.command_sizes import check_group_size
@@ -42,15 +42,7 @@ from repositories.journal.orphaned_transactions import abort_orphaned_transactio
 from repositories.journal.unit_of_work import Counters, UnitOfWork
 from repositories.journal.writes import collect_inserts, collect_updates
 from schemas.core.calendar import Clock
-from schemas.core.collections import (
-    ACCOUNT_KINDS,
-    COUNTERS,
-    CUSTOMERS,
-    DOCUMENT_KINDS,
-    FACTS,
-    LOG,
-    REGISTRY,
-)
+from schemas.core.collections import ACCOUNT_KINDS, COUNTERS, CUSTOMERS, DOCUMENT_KINDS, FACTS, LOG, REGISTRY
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
 from schemas.text.phones import INDIA
@@ -60,7 +52,7 @@ _DURABLE: Final = WriteConcern(w="majority", j=True)
 # For this long after a collision with another process the counters are read before each group.
 _CONTENTION_SECONDS: Final = 1.0
 _POSITION: Final = (*DOCUMENT_KINDS, "head")
-_COUNTERS: Final = (*_POSITION, "hash", "at", RESTORING, *CONVERTED)
+_COUNTERS: Final = (*_POSITION, "hash", "at", RESTORING, *CURRENT_LOG)
 
 
 class Outcome(NamedTuple):

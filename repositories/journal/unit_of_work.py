@@ -32,7 +32,7 @@ class Counters:
 
     numbers: dict[str, int] = field(default_factory=NO_NUMBERS.copy)
     head: int = 0
-    #: Hash and time of the event at the head; None if it has none (see `hash_chain.py`).
+    #: Hash and time of the newest document of the log (see `log_documents.py`); None if it is empty.
     hash: bytes | None = None
     at: datetime | None = None
 

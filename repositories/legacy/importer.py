@@ -24,7 +24,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.running_services import check_not_running
 from repositories.database.store_scope import LEGACY_DOCUMENT
-from repositories.event_log.earlier_events import CONVERTED
+from repositories.event_log.earlier_events import CURRENT_LOG
 from repositories.legacy.cancellable_threads import CancellableThreads
 from repositories.legacy.late_documents import LATE_PREFIX, Move, count_late
 from repositories.legacy.late_import import import_late, unimported
@@ -285,7 +285,7 @@ class LegacyImport:
             **{kind: report.of_kind[kind][2] for kind in LEGACY_KINDS},
             "head": 0,
             "epoch": secrets.token_hex(4),
-            **CONVERTED,
+            **CURRENT_LOG,
             "totals": "year",
             "customers": True,
             "timezone": self._target.zone.key,

@@ -15,6 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from repositories.database.client import OWNERS, RESTORING, Database
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import LEGACY_DOCUMENT
+from repositories.event_log.earlier_events import CURRENT_LOG
 from repositories.event_log.retention import RETENTION, record_expiry
 from repositories.migrations.occupied_collections import refuse_occupied
 from repositories.migrations.yearly_rollups import add_yearly_rollups
@@ -155,9 +156,8 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
     try:
         await refuse_unimported(database, store)
         await prepare_collections(database, event_retention_days)
-        await database[COUNTERS].update_one(
-            {"_id": store}, {"$setOnInsert": {**NO_NUMBERS, "head": 0, "epoch": secrets.token_hex(4)}}, upsert=True
-        )
+        empty = {**NO_NUMBERS, "head": 0, "epoch": secrets.token_hex(4), **CURRENT_LOG}
+        await database[COUNTERS].update_one({"_id": store}, {"$setOnInsert": empty}, upsert=True)
         await refuse_restoring(database, store)
         await add_yearly_rollups(database, store)
         await _check_timezone(database, store, zone)

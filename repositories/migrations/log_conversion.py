@@ -14,7 +14,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database as SyncDatabase
 
 from repositories.database.client import RESTORING, Database
-from repositories.event_log.earlier_events import CONVERTED, Event, EventConverter, convert_keys
+from repositories.event_log.earlier_events import CURRENT_LOG, Event, EventConverter, convert_keys
 from repositories.event_log.log_documents import ChainHead, log_filter
 from repositories.event_log.retention import record_expiry
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
@@ -40,7 +40,7 @@ async def convert_log(database: Database, store: str, on_progress: OnProgress = 
     :param on_progress: called with the number of documents of each batch.
     :raises PyMongoError: callers translate.
     """
-    counters = await database[COUNTERS].find_one({"_id": store, RESTORING: {"$exists": False}}, CONVERTED)
+    counters = await database[COUNTERS].find_one({"_id": store, RESTORING: {"$exists": False}}, CURRENT_LOG)
     if counters is None:
         return
     if "log" not in counters:

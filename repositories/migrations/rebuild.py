@@ -4,7 +4,7 @@ from pymongo.errors import PyMongoError
 
 from repositories.database.client import RESTORING, Database
 from repositories.database.errors import DatabaseRefused, first_clause
-from repositories.event_log.earlier_events import CONVERTED
+from repositories.event_log.earlier_events import CURRENT_LOG
 from repositories.migrations.customer_backfill import BUILT as CUSTOMERS_BUILT
 from repositories.migrations.customer_backfill import build_missing_customers
 from repositories.migrations.log_conversion import convert_log
@@ -19,7 +19,7 @@ async def rebuild(database: Database, store: str, region: str) -> None:
 
     :raises DatabaseRefused: the database does not allow it now.
     """
-    built = {**CONVERTED, **CUSTOMERS_BUILT, **TERMS_BUILT}
+    built = {**CURRENT_LOG, **CUSTOMERS_BUILT, **TERMS_BUILT}
     outdated = {"_id": store, "$nor": [built], RESTORING: {"$exists": False}}
     try:
         if await database[COUNTERS].find_one(outdated, {"_id": 1}) is None:
