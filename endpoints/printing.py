@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from endpoints.http.operations import ErrorTypes, Operation, ResponseSpec, operation
 from endpoints.http.requests import matches_etag, read_query
-from endpoints.http.state import ShopRequest
+from endpoints.http.state import ShopRequest, document_in_path, documents_of
 from endpoints.transfer.concurrency_limits import owner_of
 from repositories.database.deadlines import paused
 from repositories.database.errors import NotFound, Unavailable
@@ -49,18 +49,11 @@ def pdf_op(
     )
 
 
-class EstimatePdf(HTTPEndpoint):
-    @operation(pdf_op("An estimate as PDF"))
+class DocumentPdf(HTTPEndpoint):
+    @operation(pdf_op("The document as PDF"))
     async def get(self, request: ShopRequest) -> Response:
-        estimate = await request.state.estimates.get(request.path_params["estimate_id"])
-        return await pdf_response(request, estimate)
-
-
-class OrderPdf(HTTPEndpoint):
-    @operation(pdf_op("An order as PDF"))
-    async def get(self, request: ShopRequest) -> Response:
-        order = await request.state.orders.get(request.path_params["order_id"])
-        return await pdf_response(request, order)
+        kind, document_id = document_in_path(request)
+        return await pdf_response(request, await documents_of(request.state, kind).get(document_id))
 
 
 async def pdf_response(request: ShopRequest, document: SalesDocument, **options: Any) -> Response:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from starlette.datastructures import State
@@ -38,7 +38,7 @@ from repositories.shop.settings import ShopSettingsRepository
 from repositories.shop.stores import AllStoresReports
 from schemas.accounts.serializers import AccountSerializers
 from schemas.core.calendar import Clock
-from schemas.core.collections import ESTIMATES
+from schemas.core.collections import ESTIMATES, EVENT_TYPES
 from schemas.core.principals import Principal
 from schemas.journal.events import Event
 from schemas.messaging.whatsapp_webhook import WebhookKeys
@@ -163,6 +163,15 @@ class ShopState(State):
 ShopRequest = Request[ShopState]
 #: For functions that take the requests of several rooms.
 AnyState = TypeVar("AnyState", bound=ShopState)
+
+
+_KINDS: Final = {f"{event}_id": kind for kind, event in EVENT_TYPES.items()}
+
+
+def document_in_path(request: Request[Any]) -> tuple[str, str]:
+    """Return kind and id of the document that a path names by its only parameter, as `order_id`."""
+    ((name, document_id),) = request.path_params.items()
+    return _KINDS[name], document_id
 
 
 def documents_of(state: ShopState, kind: str) -> Documents[Any]:

@@ -12,13 +12,12 @@ from endpoints.http.multipart import MalformedForm, read_form
 from endpoints.http.operations import create_op, operation, page_op
 from endpoints.http.requests import incoming, read_json, read_query
 from endpoints.http.responses import answer, page_headers, replay_headers
-from endpoints.http.state import documents_of
+from endpoints.http.state import document_in_path, documents_of
 from endpoints.transfer.cached_responses import page_turn
 from endpoints.transfer.state import TransferRequest
 from repositories.database.errors import NotFound, TooManyRequests
 from repositories.journal.transaction import Outcome
 from repositories.messaging.uploads import Upload
-from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import message_keys
 from schemas.messaging.composition import compose_caption, document_message, require_phone, text_message
@@ -47,16 +46,6 @@ TEXT_PATH: Final = "/api/whatsapp/send"
 #: The only status that the existing app accepts as success for a message.
 ACCEPTED: Final = 200
 QUERY: Final = MessageQuery()
-
-_SENDING: Final = create_op(
-    "Send the document to its customer, with a link to it as a PDF",
-    "MessageAsked",
-    DOCUMENT,
-    DOCUMENT_MESSAGES,
-    ids=(),
-    optional=True,
-    errors=(NotFound, NoPublicAddress, TooManyRequests),
-)
 
 
 class Messages(HTTPEndpoint):
@@ -135,16 +124,34 @@ class UploadedMessage(HTTPEndpoint):
         return message_response(request, outcome, ACCEPTED)
 
 
-class EstimateMessage(HTTPEndpoint):
-    @operation(_SENDING)
+class DocumentMessage(HTTPEndpoint):
+    @operation(
+        create_op(
+            "Send the document to its customer, with a link to it as a PDF",
+            "MessageAsked",
+            DOCUMENT,
+            DOCUMENT_MESSAGES,
+            ids=(),
+            optional=True,
+            errors=(NotFound, NoPublicAddress, TooManyRequests),
+        )
+    )
     async def post(self, request: TransferRequest) -> Response:
-        return await _send(request, ESTIMATES, request.path_params["estimate_id"])
-
-
-class OrderMessage(HTTPEndpoint):
-    @operation(_SENDING)
-    async def post(self, request: TransferRequest) -> Response:
-        return await _send(request, ORDERS, request.path_params["order_id"])
+        content = await read_json(request, optional=True)
+        body: dict[str, Any] = load_body(DOCUMENT, content)
+        kind, document_id = document_in_path(request)
+        document = await documents_of(request.state, kind).get(document_id)
+        number = body["phone_number"] if "phone_number" in body else document["customer_phone"]
+        to = require_phone(number, request.state.region)
+        keys = message_keys(incoming(request, content), to, document["version"], body.get("message"), body["days"])
+        await count_message(request)
+        address = require_public_address(request.state.document_base_url)
+        head, currency = await request.state.letterhead(), request.state.currency
+        link, token = request.state.links.draft(kind, document_id, days=body["days"], actor=actor_of(request))
+        url = pdf_url_of(address, token)
+        letter = document_message(document, head, currency, to=to, text=body.get("message"), document_url=url)
+        outcome = await request.state.messages.send(letter, keys=keys, link=link, actor=actor_of(request))
+        return message_response(request, outcome)
 
 
 async def count_message(request: TransferRequest) -> None:
@@ -178,20 +185,3 @@ async def _find_attachment(request: TransferRequest, message: OutgoingMessage) -
     return await find_attachment(
         state.public_links, state.uploads, state.document_base_url, state.store, message.document_url
     )
-
-
-async def _send(request: TransferRequest, kind: str, document_id: str) -> Response:
-    content = await read_json(request, optional=True)
-    body: dict[str, Any] = load_body(DOCUMENT, content)
-    document = await documents_of(request.state, kind).get(document_id)
-    number = body["phone_number"] if "phone_number" in body else document["customer_phone"]
-    to = require_phone(number, request.state.region)
-    keys = message_keys(incoming(request, content), to, document["version"], body.get("message"), body["days"])
-    await count_message(request)
-    address = require_public_address(request.state.document_base_url)
-    head, currency = await request.state.letterhead(), request.state.currency
-    link, token = request.state.links.draft(kind, document_id, days=body["days"], actor=actor_of(request))
-    url = pdf_url_of(address, token)
-    letter = document_message(document, head, currency, to=to, text=body.get("message"), document_url=url)
-    outcome = await request.state.messages.send(letter, keys=keys, link=link, actor=actor_of(request))
-    return message_response(request, outcome)

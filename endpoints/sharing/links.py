@@ -10,11 +10,10 @@ from endpoints.http.commits import commit, receipt
 from endpoints.http.operations import Operation, ResponseSpec, operation, update_op
 from endpoints.http.requests import BodyTooLarge, MalformedBody, incoming, read_json
 from endpoints.http.responses import answer
-from endpoints.http.state import ShopRequest, documents_of
+from endpoints.http.state import ShopRequest, document_in_path, documents_of
 from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
 from repositories.sharing.commands import EndLink
 from schemas.core.calendar import shop_time
-from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidBody
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
@@ -25,40 +24,41 @@ from services.sharing import pdf_url_of
 BODY: Final = LinkBody()
 _EXAMPLES: Final = {"For a week": {"days": 7}, "For 30 days": {}}
 
-_MAKING: Final = Operation(
-    summary="Create a public link to the document",
-    description="The URL is only returned once. The link expires after `days`, or when it is revoked.",
-    body=BODY,
-    optional=True,
-    examples=_EXAMPLES,
-    responses={201: ResponseSpec(content=ref("PublicLink"), description="The link.")},
-    errors=(MalformedBody, BodyTooLarge, InvalidBody, NotFound, OutcomeUnknown, Unavailable),
-)
-_LISTING: Final = Operation(
-    summary="The links to the document, including expired ones",
-    responses={200: ResponseSpec(content=ref("LinkList"), description="The newest first.")},
-    errors=(NotFound, Unavailable),
-)
 
-
-class EstimateLinks(HTTPEndpoint):
-    @operation(_MAKING)
+class DocumentLinks(HTTPEndpoint):
+    @operation(
+        Operation(
+            summary="Create a public link to the document",
+            description="The URL is only returned once. The link expires after `days`, or when it is revoked.",
+            body=BODY,
+            optional=True,
+            examples=_EXAMPLES,
+            responses={201: ResponseSpec(content=ref("PublicLink"), description="The link.")},
+            errors=(MalformedBody, BodyTooLarge, InvalidBody, NotFound, OutcomeUnknown, Unavailable),
+        )
+    )
     async def post(self, request: ShopRequest) -> Response:
-        return await _make(request, ESTIMATES, request.path_params["estimate_id"])
+        body: dict[str, Any] = load_body(BODY, await read_json(request, optional=True))
+        kind, document_id = document_in_path(request)
+        link, token = request.state.links.draft(kind, document_id, days=body["days"], actor=actor_of(request))
+        await commit(request, link)
+        base_url, until = request.state.public_base_url, shop_time(link.expires_at, request.state.zone)
+        urls = {"url": f"{base_url}/d/{token}", "pdf_url": pdf_url_of(base_url, token)}
+        return answer({"id": link.link_id, **urls, "expires_at": until}, 201)
 
-    @operation(_LISTING)
+    @operation(
+        Operation(
+            summary="The links to the document, including expired ones",
+            responses={200: ResponseSpec(content=ref("LinkList"), description="The newest first.")},
+            errors=(NotFound, Unavailable),
+        )
+    )
     async def get(self, request: ShopRequest) -> Response:
-        return await _list(request, ESTIMATES, request.path_params["estimate_id"])
-
-
-class OrderLinks(HTTPEndpoint):
-    @operation(_MAKING)
-    async def post(self, request: ShopRequest) -> Response:
-        return await _make(request, ORDERS, request.path_params["order_id"])
-
-    @operation(_LISTING)
-    async def get(self, request: ShopRequest) -> Response:
-        return await _list(request, ORDERS, request.path_params["order_id"])
+        kind, document_id = document_in_path(request)
+        await documents_of(request.state, kind).get(document_id)
+        links = await request.state.links.list_for_document(kind, document_id)
+        now, zone = request.state.clock(), request.state.zone
+        return answer({"links": [serialize_link(link, now, zone) for link in links]})
 
 
 class Link(HTTPEndpoint):
@@ -72,19 +72,3 @@ class Link(HTTPEndpoint):
             request.path_params["link_id"], keys=deletion_keys(incoming(request)), actor=actor_of(request)
         )
         return receipt(await commit(request, command), "Link revoked successfully")
-
-
-async def _make(request: ShopRequest, kind: str, document_id: str) -> Response:
-    body: dict[str, Any] = load_body(BODY, await read_json(request, optional=True))
-    link, token = request.state.links.draft(kind, document_id, days=body["days"], actor=actor_of(request))
-    await commit(request, link)
-    base_url, until = request.state.public_base_url, shop_time(link.expires_at, request.state.zone)
-    urls = {"url": f"{base_url}/d/{token}", "pdf_url": pdf_url_of(base_url, token)}
-    return answer({"id": link.link_id, **urls, "expires_at": until}, 201)
-
-
-async def _list(request: ShopRequest, kind: str, document_id: str) -> Response:
-    await documents_of(request.state, kind).get(document_id)
-    links = await request.state.links.list_for_document(kind, document_id)
-    now, zone = request.state.clock(), request.state.zone
-    return answer({"links": [serialize_link(link, now, zone) for link in links]})

@@ -16,7 +16,7 @@ from repositories.reporting.rollup_rows import row_key, row_range
 from schemas.core.calendar import Clock, business_date, month_of
 from schemas.core.collections import TOTALS
 from schemas.reporting.periods import PeriodRange, covering_periods
-from schemas.reporting.rollups import Row
+from schemas.reporting.rollups import Rollup, Row
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 #: All rows as of one instant, since rows are subtracted from others.
@@ -67,5 +67,5 @@ def _signed(found: Sequence[bytes], subtracted: Sequence[PeriodRange]) -> list[R
 
 @lru_cache(_CACHE_SIZE)
 def _row(stored: bytes) -> Row:
-    row = decode_document(stored)
+    row: Rollup = decode_document(stored)
     return Row(row_key(row["_id"]), row)

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from schemas.core.collections import DOCUMENT_KINDS
-from schemas.reporting.rollups import RollupKey
+from schemas.reporting.rollups import RollupId, RollupKey, RollupPeriod
 
 _SPANS: Final = {len("2026"): "year", len("2026-01"): "month", len("2026-01-31"): "day"}
 
 
-def row_id(store: str, key: RollupKey) -> dict[str, Any]:
+def row_id(store: str, key: RollupKey) -> RollupId:
     """Return the `_id` of a row. Subdocuments sort field by field, so the days of a store are a range of `_id`."""
     return {**_leading(store, key.period), "staff": key.staff, "mode": key.group}
 
@@ -22,7 +22,7 @@ def measures(row: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
                 yield f"{kind}.{status}.{name}", amount
 
 
-def row_key(row_id: dict[str, Any]) -> RollupKey:
+def row_key(row_id: RollupId) -> RollupKey:
     return RollupKey(row_id["period"], row_id["staff"], row_id["mode"])
 
 
@@ -31,5 +31,5 @@ def row_range(store: str, first: str, last: str) -> dict[str, Any]:
     return {"_id": {"$gte": _leading(store, first), "$lt": _leading(store, last + "\x00")}}
 
 
-def _leading(store: str, period: str) -> dict[str, Any]:
+def _leading(store: str, period: str) -> RollupPeriod:
     return {"store": store, "span": _SPANS[len(period.rstrip("\x00"))], "period": period}

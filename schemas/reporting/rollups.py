@@ -8,7 +8,7 @@ A row belongs to (period, staff, payment group). A period is a day (`2026-01-31`
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NotRequired, TypedDict
 
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.sales import statuses
@@ -17,6 +17,25 @@ NO_PAYMENT = ""
 _MEASURES: Final = {ESTIMATES: ("count", "total"), ORDERS: ("count", "paid", "sold")}
 #: How many characters of a day name the day, its month and its year.
 _PERIODS: Final = (len("2026-01-31"), len("2026-01"), len("2026"))
+
+
+class RollupPeriod(TypedDict):
+    store: str
+    span: str  # year, month or day
+    period: str
+
+
+class RollupId(RollupPeriod):
+    staff: str
+    mode: str  # the payment group
+
+
+class Rollup(TypedDict):
+    """A row as it is stored: counts and minor units, by status and measure."""
+
+    _id: RollupId
+    estimates: NotRequired[dict[str, dict[str, int]]]
+    orders: NotRequired[dict[str, dict[str, int]]]
 
 
 class RollupKey(NamedTuple):

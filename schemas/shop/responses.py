@@ -1,20 +1,18 @@
 """The JSON Schemas of the responses about customers, a shop's settings and public links."""
 
+from dataclasses import fields
 from typing import Final
 
 from schemas.fields.shapes import AMOUNT, BOOLEAN, COUNT, TEXT, TIME, TRUE, Json, array, record, ref, with_optional
 from schemas.printing.letterhead import PAPERS
 from schemas.shop.gst import STATES
+from schemas.shop.settings import ShopSettings
 
-#: The settings of a shop that are texts, and switches of the app.
-_BUSINESS: Final = (
-    *("business_name", "business_address", "business_phone", "business_email", "gst_number", "api_url"),
-    *("address_line1", "address_line2", "address_line3", "footer", "upi_id", "number_prefix"),
-)
-_SWITCHES: Final = (
-    *("enable_notifications", "enable_auto_backup", "enable_dark_mode", "enable_sound_effects"),
-    *("enable_whatsapp_integration", "enable_sms_integration"),
-)
+_PLAIN: Final = {
+    each.name: BOOLEAN if each.type is bool else TEXT
+    for each in fields(ShopSettings)
+    if each.name not in ("state", "paper", "logo", "version")
+}
 
 SHOP_RESPONSES: Final[dict[str, Json]] = {
     "Customer": record(
@@ -31,8 +29,7 @@ SHOP_RESPONSES: Final[dict[str, Json]] = {
     "CustomerSaved": record(success=TRUE, message=TEXT, data=ref("Customer"), customer_id=TEXT),
     "ShopSettings": with_optional(
         record(
-            **dict.fromkeys(_BUSINESS, TEXT),
-            **dict.fromkeys(_SWITCHES, BOOLEAN),
+            **_PLAIN,
             state={"enum": ["", *STATES]},
             state_name={"enum": ["", *STATES.values()]},
             paper={"enum": list(PAPERS)},

@@ -15,10 +15,12 @@ from schemas.core.collections import (
     LINKS,
     MESSAGES,
     ORDERS,
+    TOTALS,
     USERS,
 )
 from schemas.customers import Customer
 from schemas.messaging.documents import Message
+from schemas.reporting.rollups import Rollup
 from schemas.sales.documents import Estimate, Order
 from schemas.sharing import Link
 from tests.support.all_collections import fill_all_collections
@@ -36,6 +38,7 @@ SHAPES: dict[str, Any] = {
     LINKS: Link,
     MESSAGES: Message,
     CREDENTIALS: Credential,
+    TOTALS: Rollup,
 }
 
 
@@ -58,7 +61,7 @@ def test_imported_documents_have_the_fields_and_types_that_are_described(
 ) -> None:
     legacy.fill(own, legacy.nasty())
     import_legacy.report()
-    check_all(own, (ESTIMATES, ORDERS, CUSTOMERS))
+    check_all(own, (ESTIMATES, ORDERS, CUSTOMERS, TOTALS))
 
 
 class Example(TypedDict):
