@@ -43,6 +43,9 @@ _FIELD: Final = len(_HASH) + 32
 _ID_AT: Final = _SIZE.size + len(b"\x03_id\x00")
 
 
+Fields = Mapping[str, Any]
+
+
 class ChainHead(NamedTuple):
     """The hash and the time of the newest document; None if the log is empty."""
 
@@ -60,7 +63,11 @@ class Link(NamedTuple):
 
 
 def log_documents(
-    store: str, events: Sequence[Document], requests: Sequence[Document], at: datetime, head: ChainHead
+    store: str,
+    events: Sequence[Mapping[str, Any]],
+    requests: Sequence[Mapping[str, Any]],
+    at: datetime,
+    head: ChainHead,
 ) -> tuple[list[RawBSONDocument], ChainHead]:
     """Return new events in the form to store, and the new head of the chain.
 
@@ -84,7 +91,7 @@ def log_documents(
     return documents, head
 
 
-def _batches(events: Sequence[Document]) -> Iterator[list[RawBSONDocument]]:
+def _batches(events: Sequence[Fields]) -> Iterator[list[RawBSONDocument]]:
     """Yield the encoded events in batches of up to `_MOST_BYTES`."""
     batch: list[RawBSONDocument] = []
     size = 0

@@ -45,6 +45,7 @@ from schemas.core.calendar import Clock
 from schemas.core.collections import ACCOUNT_KINDS, COUNTERS, CUSTOMERS, DOCUMENT_KINDS, FACTS, LOG, REGISTRY
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
+from schemas.journal.documents import EventDocument
 from schemas.text.phones import INDIA
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
@@ -59,7 +60,7 @@ class Outcome(NamedTuple):
     #: A document or its summary, as the command returns it.
     answer: Any
     #: The events that the command wrote.
-    events: Sequence[Document] = ()
+    events: Sequence[EventDocument] = ()
     #: Whether the answer is that of an earlier request with the same key.
     replayed: bool = False
 

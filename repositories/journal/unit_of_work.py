@@ -15,6 +15,7 @@ from schemas.core.calendar import business_date
 from schemas.core.collections import DOCUMENT_KINDS, EVENT_TYPES, NO_NUMBERS
 from schemas.core.documents import Document
 from schemas.core.principals import SECRET_FIELDS, SERVICE_ACTOR, Actor
+from schemas.journal.documents import EventDocument, StoredRequest
 from schemas.journal.idempotency import RequestKey, repeated_answer
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 from schemas.text.phones import INDIA
@@ -62,8 +63,8 @@ class UnitOfWork:
     #: The pending writes: documents by (kind, id), events, requests by key as the log stores them, and keys to remove
     #: with the id of their document, None for that of any document.
     changed: dict[tuple[str, str], Any] = field(default_factory=dict)
-    events: list[Document] = field(default_factory=list)
-    stored_requests: dict[str, Document] = field(default_factory=dict)
+    events: list[EventDocument] = field(default_factory=list)
+    stored_requests: dict[str, StoredRequest] = field(default_factory=dict)
     released_keys: dict[str, str | None] = field(default_factory=dict)
     #: Changes of documents that no event contains yet.
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
@@ -139,23 +140,28 @@ class UnitOfWork:
             kind, document, voided_at=self.now, void_reason=reason, voided_by=voided_by or self.actor.name
         )
 
-    def emit(self, kind: str, action: str, document: Mapping[str, Any], data: D, **members: Any) -> D:
-        """Append an event to the log, with the document's changed fields before and after, and return its data."""
+    def emit(
+        self, kind: str, action: str, document: Mapping[str, Any], data: D, order: Mapping[str, Any] | None = None
+    ) -> D:
+        """Append an event to the log, with the document's changed fields before and after, and return its data.
+
+        :param order: that of a conversion.
+        """
         self.counters.head += 1
-        change = self.changes.pop((kind, document["_id"]), None)
-        self.events.append(
-            {
-                "seq": self.counters.head,
-                "type": EVENT_TYPES[kind],
-                "action": action,
-                "id": document["_id"],
-                "data": data,
-                "at": self.now,
-                **members,
-                **({} if change is None else {"before": change[0], "after": change[1]}),
-                "by": self.actor.stored,
-            }
-        )
+        event: EventDocument = {
+            "seq": self.counters.head,
+            "type": EVENT_TYPES[kind],
+            "action": action,
+            "id": document["_id"],
+            "data": data,
+            "at": self.now,
+            "by": self.actor.stored,
+        }
+        if order is not None:
+            event["order_id"], event["order_number"] = order["_id"], order["number"]
+        if (kind, document["_id"]) in self.changes:
+            event["before"], event["after"] = self.changes.pop((kind, document["_id"]))
+        self.events.append(event)
         return data
 
     def _has_expired(self, key: RequestKey, known: Document) -> bool:
@@ -183,13 +189,16 @@ class UnitOfWork:
                 # Its window has passed.
                 self.released_keys[key.key] = None
             self.requests[key.key] = {"fingerprint": key.fingerprint, "answer": answer, "at": self.reference_time}
-            self.stored_requests[key.key] = {
-                "key": key.key,
-                "fingerprint": key.fingerprint,
-                **({"answer": answer} if seq is None else {"event": seq}),
-                **({"id": answer["_id"]} if key.reopens else {}),
-                **({} if self.log_time == self.reference_time else {"at": self.reference_time}),
-            }
+            request: StoredRequest = {"key": key.key, "fingerprint": key.fingerprint}
+            if seq is None:
+                request["answer"] = answer
+            else:
+                request["event"] = seq
+            if key.reopens:
+                request["id"] = answer["_id"]
+            if self.log_time != self.reference_time:
+                request["at"] = self.reference_time
+            self.stored_requests[key.key] = request
 
     def release_keys(self, keys: Iterable[str], document_id: str) -> None:
         """Delete the answers under these keys, except those of another document."""

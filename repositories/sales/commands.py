@@ -89,9 +89,8 @@ class ConvertEstimate(DocumentCommand):
         }
         fields = _order_fields(work, draft, releasable_keys(self.keys), estimate)
         order: Order = work.insert(ORDERS, self.order_id, fields)
-        made = {"order_id": order["_id"], "order_number": order["number"]}
-        work.update(ESTIMATES, estimate, converted=True, **made)
-        return work.emit(ESTIMATES, events.CONVERT, estimate, summarize(order), **made)
+        work.update(ESTIMATES, estimate, converted=True, order_id=order["_id"], order_number=order["number"])
+        return work.emit(ESTIMATES, events.CONVERT, estimate, summarize(order), order)
 
 
 @dataclass(frozen=True, slots=True)

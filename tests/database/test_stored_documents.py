@@ -8,17 +8,20 @@ from pymongo.database import Database
 
 from schemas.accounts.documents import Credential, Device, User
 from schemas.core.collections import (
+    COUNTERS,
     CREDENTIALS,
     CUSTOMERS,
     DEVICES,
     ESTIMATES,
     LINKS,
+    LOG,
     MESSAGES,
     ORDERS,
     TOTALS,
     USERS,
 )
 from schemas.customers import Customer
+from schemas.journal.documents import LogDocument, StoreCounters
 from schemas.messaging.documents import Message
 from schemas.reporting.rollups import Rollup
 from schemas.sales.documents import Estimate, Order
@@ -39,6 +42,8 @@ SHAPES: dict[str, Any] = {
     MESSAGES: Message,
     CREDENTIALS: Credential,
     TOTALS: Rollup,
+    LOG: LogDocument,
+    COUNTERS: StoreCounters,
 }
 
 
@@ -61,7 +66,7 @@ def test_imported_documents_have_the_fields_and_types_that_are_described(
 ) -> None:
     legacy.fill(own, legacy.nasty())
     import_legacy.report()
-    check_all(own, (ESTIMATES, ORDERS, CUSTOMERS, TOTALS))
+    check_all(own, (ESTIMATES, ORDERS, CUSTOMERS, TOTALS, COUNTERS))
 
 
 class Example(TypedDict):

@@ -20,6 +20,7 @@ from repositories.sales.void_commands import VoidEstimate, VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
+from schemas.journal.documents import EventDocument
 from schemas.sales.bodies import EstimateBody, SaleBody
 from schemas.sales.documents import draft, draft_sale
 from schemas.sales.statuses import ORDER_STATUSES, payment_group
@@ -39,7 +40,7 @@ class Books:
     counters: Counters = field(default_factory=Counters)
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
     totals: Counter[tuple[Any, str]] = field(default_factory=Counter)
-    events: list[Document] = field(default_factory=list)
+    events: list[EventDocument] = field(default_factory=list)
 
     def commit(self, commands: list[Command], now: datetime) -> Sequence[object]:
         work = UnitOfWork("main", KOLKATA, now, self.counters, dict(self.documents), {})
