@@ -29,7 +29,8 @@ _FIELDS: Final = dict.fromkeys(
 )
 #: The fields that identify the document and the change of an event.
 _PLACE: Final = {f"events.{name}": 1 for name in ("type", "action", "id", "order_id", "at", "data.version")}
-_BATCH: Final = 1_000
+# The whole log is read for each batch.
+_BATCH: Final = 20_000
 _ABSENT: Final = object()
 
 Documents = Mapping[tuple[str, str], Document]

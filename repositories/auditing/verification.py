@@ -49,7 +49,7 @@ async def verify(database: Database, store: str, on_progress: OnProgress = lambd
     """Return the differences, one sentence each. No process should sell in the store meanwhile.
 
     :param on_progress: called with the number of further events that were checked.
-    :param on_note: called with a sentence that is no difference, but that the operator should know.
+    :raises DatabaseRefused: the log of the store was not converted.
     """
     with translate_errors():
         counters = await database[COUNTERS].find_one({"_id": store})

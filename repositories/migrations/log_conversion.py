@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database as SyncDatabase
+from pymongo.errors import PyMongoError
 
+from repositories.concurrency.backoff import Backoff
 from repositories.database.client import RESTORING, Database
 from repositories.event_log.earlier_events import CURRENT_LOG, Event, EventConverter, convert_keys
 from repositories.event_log.log_documents import ChainHead, log_filter
@@ -24,6 +26,8 @@ from schemas.core.documents import Document
 _BATCH: Final = 500
 #: A document of the log that is larger takes no further keys.
 _ROOM: Final = 4 * 2**20
+#: How long a transaction may meet others, which convert the same store or were left open by a process that died.
+_PATIENCE_SECONDS: Final = 120.0
 
 OnProgress = Callable[[int], None]
 Documents = SyncDatabase[Document]
@@ -44,12 +48,10 @@ async def convert_log(database: Database, store: str, on_progress: OnProgress = 
     if counters is None:
         return
     if "log" not in counters:
-        # Of a conversion that was killed.
-        await abort_orphaned_transactions(database.client)
         # The earlier collection may have had a shorter retention.
         await record_expiry(database, {"_id": store}, EVENTS)
         for step in (_convert_events, _move_keys, _finish):
-            while done := await asyncio.to_thread(_run, step, database.delegate, store):
+            while done := await _run(partial(step, database.delegate, store), database):
                 on_progress(done)
     for name, criteria in _earlier(store).items():
         await database[name].delete_many(criteria)
@@ -61,9 +63,24 @@ def _earlier(store: str) -> dict[str, Document]:
     return {EVENTS: {"store": store, "seq": {"$gt": 0}}, REQUESTS: {"store": store, "key": {"$gt": ""}}}
 
 
-def _run(step: Callable[[Documents, str, ClientSession], int], database: Documents, store: str) -> int:
-    with database.client.start_session() as session:
-        return session.with_transaction(partial(step, database, store))
+async def _run(step: Callable[[ClientSession], int], database: Database) -> int:
+    """Run a step as a transaction, again while it meets others."""
+
+    def commit() -> int:
+        with database.delegate.client.start_session() as session, session.start_transaction():
+            return step(session)
+
+    backoff = Backoff(_PATIENCE_SECONDS)
+    while True:
+        try:
+            return await asyncio.to_thread(commit)
+        except PyMongoError as error:
+            labels = ("TransientTransactionError", "UnknownTransactionCommitResult")
+            pause = backoff.pause() if any(map(error.has_error_label, labels)) else None
+            if pause is None:
+                raise
+        await abort_orphaned_transactions(database.client)
+        await asyncio.sleep(pause)
 
 
 def _convert_events(database: Documents, store: str, session: ClientSession) -> int:
