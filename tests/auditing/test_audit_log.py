@@ -1,5 +1,6 @@
 """`GET /api/audit`: actor, address, and values before and after."""
 
+import asyncio
 import pickle
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 
 from repositories.sales.commands import CreateDocument
 from schemas.core.principals import CASHIER, OWNER, Actor
+from tests.journal.test_group_commit import journal_of, sale
 from tests.support.account_commands import OWNER_OF_TESTS, add_user, change_user, end_user, signed_in, user
 from tests.support.clock import Clock
-from tests.support.event_log import events_of, group_of, hash_of, put
+from tests.support.event_log import events_of, group_of, groups_of, hash_of, put
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import OpenShop, Shop
 
@@ -91,12 +93,35 @@ async def test_a_void_names_who_approved_it_or_its_actor(shop: Shop) -> None:
 async def test_the_audit_log_is_paginated(shop: Shop) -> None:
     for _ in range(5):
         await shop.sale()
-    seqs, path = [], f"{AUDIT}?limit=2"
+    assert await page_seqs(shop, "limit=2") == [[5, 4], [3, 2], [1]]
+
+
+async def page_seqs(shop: Shop, query: str) -> list[list[int]]:
+    """Return the sequence numbers of each page."""
+    seqs, path = [], f"{AUDIT}?{query}"
     while path:
         page = await shop.http.get(path)
         seqs.append([row["seq"] for row in page.json()])
         path = page.links["next"]["url"] if "next" in page.links else ""
-    assert seqs == [[5, 4], [3, 2], [1]]
+    return seqs
+
+
+@pytest.mark.parametrize("page_bytes", [1, 1_000, 4 * 2**20])
+async def test_a_page_ends_anywhere_within_a_group(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, page_bytes: int
+) -> None:
+    monkeypatch.setattr("repositories.auditing.audit_log.PAGE_BYTES", page_bytes)
+    journal = journal_of(shop)
+    for size in (1, 5, 3, 1):
+        await asyncio.gather(*(journal.submit(sale()) for _ in range(size)))
+    groups = await groups_of(shop.database, shop.store)
+    assert [len(group["events"]) for group in groups] == [1, 5, 3, 1]
+    third = groups[1]["events"][1]["id"]
+    for limit in range(1, 12):
+        pages = await page_seqs(shop, f"limit={limit}")
+        assert [seq for page in pages for seq in page] == list(range(10, 0, -1))
+        assert max(map(len, pages)) <= limit
+        assert await page_seqs(shop, f"limit={limit}&id={third}") == [[3]]
 
 
 @pytest.mark.parametrize(
