@@ -134,7 +134,8 @@ async def _is_all_made_up(database: Database, store: str, counters: Document) ->
 
 
 async def _has_other_documents(database: Database, store: str) -> bool:
-    theirs = {"store": store, "changed_by.id": {"$ne": DEMO_ACTOR.id}}
+    other = {"$ne": DEMO_ACTOR.id}
+    theirs = {"store": store, "$or": [{"created_by.id": other}, {"changed_by.id": {"$exists": True, **other}}]}
     return any([await database[kind].find_one(theirs, {"_id": 1}) for kind in DOCUMENT_KINDS])
 
 

@@ -16,7 +16,7 @@ from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 from schemas.fields.amounts import Percent
 from schemas.fields.inputs import OneOf, Text, WholeNumber
 from schemas.fields.queries import DatedPageQuery
-from schemas.journal.events import CONVERT, Event
+from schemas.journal.events import CONVERT, Event, event_data
 from schemas.sales.serializers import LineSchema
 
 _MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})
@@ -76,7 +76,7 @@ def audit_row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
     :param event: with the `hash` of the document of the log that has it.
     """
     before, after = event.get("before"), event.get("after")
-    made = _shown(event["data"], zone)
+    made = _shown(event_data(event), zone)
     if event["action"] == CONVERT:
         after = {**_shown(after or {}, zone), "order": {"id": event["order_id"], **made}}
     else:

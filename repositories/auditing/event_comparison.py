@@ -15,7 +15,7 @@ from repositories.event_log.log_documents import log_filter
 from schemas.core.collections import ACCOUNT_KINDS, COMPARED_KINDS, ESTIMATES, LOG, ORDERS
 from schemas.core.documents import Document
 from schemas.core.principals import SECRET_FIELDS, public_fields
-from schemas.journal.events import COLLECTIONS_BY_TYPE, CONVERT, CREATE, DELETE
+from schemas.journal.events import COLLECTIONS_BY_TYPE, CONVERT, CREATE, DELETE, event_data
 from schemas.sales.statuses import CONVERTED, PENDING
 
 #: The fields that events of estimates and orders contain, beside the changed ones.
@@ -28,7 +28,9 @@ _FIELDS: Final = dict.fromkeys(
     1,
 )
 #: The fields that identify the document and the change of an event.
-_PLACE: Final = {f"events.{name}": 1 for name in ("type", "action", "id", "order_id", "at", "data.version")}
+_PLACE: Final = {
+    f"events.{name}": 1 for name in ("type", "action", "id", "order_id", "order_number", "at", "data.version")
+}
 # The whole log is read for each batch.
 _BATCH: Final = 20_000
 _ABSENT: Final = object()
@@ -73,7 +75,7 @@ class Comparison:
             criteria: Document = {"store": self._store}
             if kind not in ACCOUNT_KINDS:
                 # Documents imported from the earlier backend have no events.
-                criteria["changed_by"] = {"$exists": True}
+                criteria["created_by"] = {"$exists": True}
             if not is_whole:
                 criteria["updated_at"] = {"$gt": self._expired}
             if await self._database[kind].count_documents(criteria) != found[kind]:
@@ -110,7 +112,7 @@ class Comparison:
             yield f"{stated.id} in {stated.kind} is not as event {seq} left it: {', '.join(sorted(different))}."
 
     def _count(self, kind: str, document: Document) -> None:
-        if kind in ACCOUNT_KINDS or "changed_by" in document:
+        if kind in ACCOUNT_KINDS or "created_by" in document:
             self._all[kind] += 1
             updated_at = document.get("updated_at")
             self._recent[kind] += isinstance(updated_at, datetime) and updated_at > self._expired
@@ -137,9 +139,9 @@ def _statements(event: Document) -> Iterator[_Statement]:
         return
     if event["action"] == CONVERT:
         yield _Statement(kind, event["id"], None, event)
-        yield _Statement(ORDERS, event["order_id"], event["data"].get("version"), event)
+        yield _Statement(ORDERS, event["order_id"], event_data(event).get("version"), event)
     else:
-        yield _Statement(kind, event["id"], event["data"].get("version"), event)
+        yield _Statement(kind, event["id"], event_data(event).get("version"), event)
 
 
 def _is_newest(stated: _Statement, document: Document) -> bool:
@@ -157,7 +159,7 @@ def _creation_differences(stated: _Statement, document: Document) -> Iterator[st
     if event["action"] != CREATE and (event["action"] != CONVERT or stated.version is None):
         return
     yield from _differing_fields(
-        {name: event["data"].get(name) for name in ("_id", "number") if name in event["data"]}, document
+        {name: value for name, value in event_data(event).items() if name in ("_id", "number")}, document
     )
     yield from _differing_fields({"created_at": event["at"]}, document)
     if "by" in event:
@@ -166,7 +168,7 @@ def _creation_differences(stated: _Statement, document: Document) -> Iterator[st
 
 def _state_differences(stated: _Statement, document: Document) -> Iterator[str]:
     """Yield the fields of a document that differ from its newest event."""
-    event, data = stated.event, stated.event["data"]
+    event, data = stated.event, event_data(stated.event)
     if stated.version is None:
         # The event describes the order; these fields of the estimate are the same.
         data = {"number": data["estimate_number"], "customer_name": data["customer_name"], "total": data["total"]}
@@ -175,8 +177,9 @@ def _state_differences(stated: _Statement, document: Document) -> Iterator[str]:
     if stated.version is None or event["action"] != CONVERT:
         after = {name: value for name, value in event.get("after", {}).items() if name not in SECRET_FIELDS}
         yield from _differing_fields(comparable(after), comparable(document))
-    stamps = {"updated_at": event["at"], **({"changed_by": _signature(event)} if "by" in event else {})}
-    yield from _differing_fields(stamps, document)
+    yield from _differing_fields({"updated_at": event["at"]}, document)
+    if "by" in event and (document.get("version") != 1 or "changed_by" in document):
+        yield from _differing_fields({"changed_by": _signature(event)}, document)
     if (document.get("voided_at") is not None) != (event["action"] == DELETE):
         yield "voided_at"
 

@@ -25,6 +25,7 @@ from bson import encode
 from bson.raw_bson import RawBSONDocument
 
 from schemas.core.documents import Document
+from schemas.journal.events import event_data
 
 #: `prev` of the first document.
 GENESIS: Final = bytes(32)
@@ -72,9 +73,7 @@ def log_documents(
     """Return new events in the form to store, and the new head of the chain.
 
     :param events: in the order of `seq`, without gaps.
-    :param requests: the keys of the commands that wrote them: `key` and `fingerprint`; `event`, the sequence number of
-        the event whose data is the answer, or `answer`; `id`, that of the answer, if the key can be released; `at`, if
-        it is not the time of the document.
+    :param requests: the keys of the commands that wrote them, see `StoredRequest`.
     """
     documents = []
     for batch in _batches(events):
@@ -120,8 +119,7 @@ def lookup_pipeline(store: str, keys: Sequence[str]) -> list[Document]:
             "$project": {
                 "at": 1,
                 "requests": {"$filter": {"input": "$requests", "cond": {"$in": ["$$this.key", keys]}}},
-                "events.seq": 1,
-                "events.data": 1,
+                "events": dict.fromkeys(("seq", "type", "action", "id", "order_id", "order_number", "at", "data"), 1),
             }
         },
         {"$set": {"events": {"$filter": {"input": "$events", "cond": {"$in": ["$$this.seq", "$requests.event"]}}}}},
@@ -132,11 +130,14 @@ def known_requests(found: Iterable[Document]) -> dict[str, Document]:
     """Return the earlier requests of `lookup_pipeline`, by key: `fingerprint`, `answer` and `at`."""
     requests = {}
     for document in found:
-        answers = {event["seq"]: event["data"] for event in document["events"]}
+        answers = {event["seq"]: event_data(event) for event in document["events"]}
         for request in document["requests"]:
-            answer = request["answer"] if "answer" in request else answers[request["event"]]
-            known = {"fingerprint": request["fingerprint"], "answer": answer, "at": request.get("at", document["at"])}
-            requests[request["key"]] = known
+            key = request["key"]
+            requests[key] = {
+                "fingerprint": request.get("fingerprint", key.rpartition(":")[2]),
+                "answer": request["answer"] if "answer" in request else answers[request["event"]],
+                "at": request.get("at", document["at"]),
+            }
     return requests
 
 

@@ -100,7 +100,8 @@ def customer_deltas(work: UnitOfWork) -> dict[str, CustomerDelta]:
         number = document.get("phone_e164")
         if number and (before is None or before.get("phone_e164") != number):
             delta = deltas.setdefault(number, CustomerDelta())
-            delta.create = partial(new_customer, document, document["updated_at"], document["changed_by"])
+            actor = document.get("changed_by", document["created_by"])
+            delta.create = partial(new_customer, document, document["updated_at"], actor)
             delta.visited_at = document["updated_at"]
     return deltas
 
@@ -169,7 +170,6 @@ def new_customer(
         "created_at": now,
         "created_by": actor,
         "updated_at": now,
-        "changed_by": actor,
         "version": 1,
         "voided_at": None,
     }

@@ -46,6 +46,7 @@ from schemas.core.collections import ACCOUNT_KINDS, COUNTERS, CUSTOMERS, DOCUMEN
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
 from schemas.journal.documents import EventDocument
+from schemas.journal.events import stored_event
 from schemas.text.phones import INDIA
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
@@ -215,9 +216,9 @@ class GroupTransaction:
         # The hash too, since a restored log may have the same head; and the numbers, since the import of the earlier
         # backend's documents assigns them without an event.
         criteria = {"_id": self._store, **position, "hash": counters.hash}
-        requests = list(work.stored_requests.values())
+        events, requests = [stored_event(each) for each in work.events], list(work.stored_requests.values())
         logged, (counters.hash, counters.at) = log_documents(
-            self._store, work.events, requests, work.log_time, ChainHead(counters.hash, counters.at)
+            self._store, events, requests, work.log_time, ChainHead(counters.hash, counters.at)
         )
         counted = self._collections[COUNTERS].update_one(criteria, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:

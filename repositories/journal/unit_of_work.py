@@ -104,15 +104,13 @@ class UnitOfWork:
 
     def add(self, kind: str, document_id: str, draft: Mapping[str, Any]) -> Any:
         """Insert a document of a kind without numbers and reports."""
-        actor = self.actor.signature
         document = {
             "_id": document_id,
             "store": self.store,
             **draft,
             "created_at": self.now,
-            "created_by": actor,
+            "created_by": self.actor.signature,
             "updated_at": self.now,
-            "changed_by": actor,
             "version": 1,
             "voided_at": None,
         }
@@ -189,7 +187,9 @@ class UnitOfWork:
                 # Its window has passed.
                 self.released_keys[key.key] = None
             self.requests[key.key] = {"fingerprint": key.fingerprint, "answer": answer, "at": self.reference_time}
-            request: StoredRequest = {"key": key.key, "fingerprint": key.fingerprint}
+            request: StoredRequest = {"key": key.key}
+            if not key.key.endswith(f":{key.fingerprint}"):
+                request["fingerprint"] = key.fingerprint
             if seq is None:
                 request["answer"] = answer
             else:

@@ -6,7 +6,7 @@ whole milliseconds. Money is in minor units, see `schemas.core.money`.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 #: A document of any collection.
 Document = dict[str, Any]
@@ -43,7 +43,7 @@ class Signed(Versioned):
     """The fields that the journal writes into every document."""
 
     created_by: Signature
-    changed_by: Signature
+    changed_by: NotRequired[Signature]  # absent until the first change
 
 
 def select(document: Mapping[str, Any], names: Iterable[str]) -> Document:

@@ -12,7 +12,7 @@ class EventDocument(TypedDict):
     type: str
     action: str
     id: str  # of the document
-    data: Mapping[str, Any]  # the short form of the document after the change
+    data: Mapping[str, Any]  # the short form of the document after the change; see `stored_event`
     at: datetime
     by: NotRequired[ActorFields]  # absent in events of the earliest versions
     before: NotRequired[Document]  # the changed fields; absent for new documents, as `after`
@@ -23,7 +23,7 @@ class EventDocument(TypedDict):
 
 class StoredRequest(TypedDict):
     key: str
-    fingerprint: str
+    fingerprint: NotRequired[str]  # unless the key ends with it
     event: NotRequired[int]  # the sequence number of the event whose data is the answer
     answer: NotRequired[Mapping[str, Any]]  # if no event holds it
     id: NotRequired[str]  # of the document, if the key can be released

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from schemas.core.calendar import shop_time
-from schemas.core.collections import ESTIMATES, EVENT_TYPES, MESSAGES, ORDERS, TOPICS
+from schemas.core.collections import DOCUMENT_KINDS, ESTIMATES, EVENT_TYPES, MESSAGES, ORDERS, TOPICS
 from schemas.core.document_numbers import format_number
 from schemas.core.money import to_json
 
@@ -16,6 +16,30 @@ Event = Mapping[str, Any]
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
 COLLECTIONS_BY_TYPE: Final = {name: kind for kind, name in EVENT_TYPES.items()}
+
+
+def stored_event(event: Event) -> dict[str, Any]:
+    """Return an event as the log stores it: its data without the members that follow from the event itself."""
+    implied = _implied(event)
+    data = {name: value for name, value in event["data"].items() if name not in implied or implied[name] != value}
+    return {**event, "data": data}
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """Return the data of an event, stored or not."""
+    return {**_implied(event), **event["data"]}
+
+
+def _implied(event: Event) -> dict[str, Any]:
+    """Return members of the data of estimates and orders, as most events have them."""
+    kind, action = COLLECTIONS_BY_TYPE[event["type"]], event["action"]
+    if kind not in DOCUMENT_KINDS:
+        return {}
+    created = {"created_at": event["at"], "version": 1}
+    if action == CONVERT:
+        return {"_id": event["order_id"], "number": event["order_number"], "estimate_id": event["id"], **created}
+    of_orders = {"estimate_id": None, "estimate_number": None} if kind == ORDERS else {}
+    return {"_id": event["id"], **of_orders, **(created if action == CREATE else {})}
 
 
 def event_topics(event: Event) -> tuple[str, ...]:
@@ -51,7 +75,7 @@ def render_event(event: Event, zone: ZoneInfo) -> bytes:
 
 
 def _data(event: Event, zone: ZoneInfo) -> dict[str, Any]:
-    summary = event["data"]
+    summary = event_data(event)
     if event["type"] == EVENT_TYPES[MESSAGES]:
         return {name: value for name, value in summary.items() if name != "_id"}
     if event["type"] == EVENT_TYPES[ESTIMATES] and event["action"] != CONVERT:

@@ -69,7 +69,7 @@ class _Numbered(Versioned):
     void_reason: NotRequired[str | None]  # of voided documents, as `voided_by`
     voided_by: NotRequired[str]
     created_by: NotRequired[Signature]  # imported documents have no signatures
-    changed_by: NotRequired[Signature]
+    changed_by: NotRequired[Signature]  # absent until the first change
     note: NotRequired[str]  # the earlier status of an imported document
 
 

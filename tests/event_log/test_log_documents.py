@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from repositories.event_log import log_documents as module
 from repositories.event_log.log_documents import ChainHead, ChainVerifier, known_requests, log_documents, parse_link
+from schemas.journal.events import ACTIONS, CONVERT, event_data, stored_event
 
 Json = dict[str, Any]
 
@@ -28,6 +29,8 @@ _scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | _texts
 _values = st.recursive(
     _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=3), max_leaves=6
 )
+#: The first members of an event.
+PLAIN: Json = {"type": "message", "action": "update"}
 #: An event, and how its command is answered: by no key, by the event, or otherwise.
 _commands = st.tuples(
     st.dictionaries(_names.filter(lambda name: name != "seq"), _values, max_size=4), st.sampled_from("nea")
@@ -42,7 +45,7 @@ def written(groups: Sequence[Sequence[tuple[Json, str]]]) -> tuple[list[Json], l
         events, requests = [], []
         for event, answered in group:
             seq += 1
-            events.append({"seq": seq, "data": {"n": seq}, **event})
+            events.append({"seq": seq, **PLAIN, "data": {"n": seq}, **event})
             if answered != "n":
                 answer = {"event": seq} if answered == "e" else {"answer": {"n": -seq}}
                 requests.append({"key": f"key {seq}", "fingerprint": str(seq), **answer})
@@ -68,8 +71,8 @@ def test_events_come_back_in_any_groups(groups: list[list[tuple[Json, str]]], mo
         documents, rows, head = written(groups)
     sent = [event for group in groups for event, _ in group]
     events = [event for document in documents for event in document["events"]]
-    assert events == [{"seq": seq, "data": {"n": seq}, **event} for seq, event in enumerate(sent, 1)]
-    assert [list(event)[:2] for event in events] == [["seq", "data"]] * len(events)
+    assert events == [{"seq": seq, **PLAIN, "data": {"n": seq}, **event} for seq, event in enumerate(sent, 1)]
+    assert [list(event)[:4] for event in events] == [["seq", *PLAIN, "data"]] * len(events)
     for document, raw in zip(documents, rows, strict=True):
         assert (document["first"], document["_id"]) == (
             document["events"][0]["seq"],
@@ -78,6 +81,32 @@ def test_events_come_back_in_any_groups(groups: list[list[tuple[Json, str]]], mo
         assert len(document["events"]) == 1 or sum(len(encode(each)) for each in document["events"]) <= most_bytes
         assert raw == encode(document), "the bytes are those of an ordinary document"
     assert defects(documents, head) == []
+
+
+@given(
+    kind=st.sampled_from(["order", "estimate", "message"]),
+    action=st.sampled_from(ACTIONS),
+    data=st.fixed_dictionaries(
+        {
+            "_id": st.sampled_from(["ORDER-1", "EST-1"]),
+            "number": st.integers(1, 2),
+            "created_at": st.sampled_from([NOW, LONG_AGO]),
+            "version": st.integers(1, 2),
+            "estimate_id": st.sampled_from([None, "EST-1", "EST-2"]),
+            "estimate_number": st.sampled_from([None, 1]),
+        }
+    ),
+)
+def test_data_are_read_as_they_were_before_their_implied_members_were_left_out(
+    kind: str, action: str, data: Json
+) -> None:
+    place = {"id": "EST-1", "order_id": "ORDER-1", "order_number": 1, "at": NOW}
+    event = {"seq": 1, "type": kind, "action": action, **place, "data": data}
+    stored = stored_event(event)
+    assert stored | {"data": data} == event
+    assert event_data(stored) == event_data(event) == data
+    if kind != "message":
+        assert "_id" not in stored["data"] or data["_id"] != (event["order_id"] if action == CONVERT else event["id"])
 
 
 @given(groups=_groups, most_bytes=st.integers(1, 2_000))

@@ -13,6 +13,8 @@ from repositories.database.client import Database
 from repositories.database.store_scope import store_filter
 from schemas.archive import format as archive_format
 from schemas.archive.format import ArchiveWriter, Manifest
+from schemas.core.collections import COMPARED_KINDS
+from schemas.journal.events import event_data
 from tests.support.event_log import groups_of
 
 Json = dict[str, Any]
@@ -43,14 +45,14 @@ def earlier_hash(event: Json) -> bytes:
 async def make_earlier(database: Database, store: str, *, unhashed: int = 0, retention_days: int = 90) -> None:
     """Rewrite the log of a store as earlier versions stored it."""
     groups = await groups_of(database, store)
-    events = [event for group in groups for event in group["events"]]
+    events = [{**event, "data": event_data(event)} for group in groups for event in group["events"]]
     rows = chained(({"store": store, **event} for event in events), unhashed)
     answers = {event["seq"]: event["data"] for event in events}
     requests = [
         {
             "store": store,
             "key": each["key"],
-            "fingerprint": each["fingerprint"],
+            "fingerprint": each.get("fingerprint", each["key"].rpartition(":")[2]),
             "answer": each["answer"] if "answer" in each else answers[each["event"]],
             "at": group["at"],
             **({"made_at": each["at"]} if "at" in each else {}),
@@ -66,6 +68,9 @@ async def make_earlier(database: Database, store: str, *, unhashed: int = 0, ret
         await database[name].create_index("at", name="retention", expireAfterSeconds=days * 86_400)
         await database[name].insert_many(documents)
     await database.log.delete_many(store_filter("log", store))
+    for kind in COMPARED_KINDS:
+        unchanged = {"store": store, "changed_by": {"$exists": False}}
+        await database[kind].update_many(unchanged, [{"$set": {"changed_by": "$created_by"}}])
     head = {"hash": rows[-1].get("hash"), "at": rows[-1]["at"] if "hash" in rows[-1] else None}
     stamps = {name: value for name, value in head.items() if value is not None}
     await database.counters.update_one({"_id": store}, {"$unset": {"log": "", "hash": "", "at": ""}})

@@ -1,6 +1,6 @@
 """A checker of documents against the TypedDicts that describe them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -15,7 +15,7 @@ def differences(value: Any, shape: Any, place: str = "") -> Iterator[str]:
     elif origin is list and isinstance(value, list):
         for number, each in enumerate(value):
             yield from differences(each, arguments[0], f"{place}[{number}]")
-    elif origin is dict and isinstance(value, dict):
+    elif origin in (dict, Mapping) and isinstance(value, dict):
         for name, each in value.items():
             yield from differences(name, arguments[0], f"{place}.{name}")
             yield from differences(each, arguments[1], f"{place}.{name}")

@@ -153,7 +153,7 @@ async def mark_set_up(database: Database) -> None:
     """Record that the shop had an owner: it is set up, but has no users besides those of the test."""
     account = {"login": "gone", "name": "Gone", "role": OWNER, "belongs_to": None, "password": None, "pin": None}
     now, actor = utc_now(), SERVICE_ACTOR.signature
-    stamps = {"created_at": now, "created_by": actor, "updated_at": now, "changed_by": actor, "version": 1}
+    stamps = {"created_at": now, "created_by": actor, "updated_at": now, "version": 1}
     gone = {"store": "gone", **account, **stamps, "voided_at": now}
     await database[USERS].update_one({"_id": "USER-GONE"}, {"$setOnInsert": gone}, upsert=True)
 
