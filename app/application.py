@@ -20,13 +20,12 @@ from app.middleware.client_address import ClientAddress
 from app.middleware.compression import Compression
 from app.middleware.cors import Cors
 from app.middleware.deadline import Deadlines
+from app.middleware.envelope import Envelope
 from app.middleware.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.middleware.host_guard import HostOriginGuard
 from app.middleware.large_bodies import LargeBodies
-from app.middleware.observation import Observer, RequestObserver
+from app.middleware.observation import Observer
 from app.middleware.pacing import Pacing
-from app.middleware.request_id import RequestId
-from app.middleware.security_headers import SecurityHeaders
 from app.middleware.setup_gate import SetupGate
 from app.observability.error_reports import ErrorReports
 from app.observability.event_loop_lag import LoopLag
@@ -270,10 +269,8 @@ def _middleware(
     )
     return [
         *([Middleware(ClientAddress, proxies=settings.trusted_proxies)] if settings.trusted_proxies else []),
-        Middleware(RequestId),
-        Middleware(RequestObserver, observers=observers),
+        Middleware(Envelope, observers=observers, is_https=settings.public_base_url.startswith("https:")),
         *([Middleware(SocketObservation, log=socket_log)] if socket_log else []),
-        Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
         *([cors] if settings.cors_origins else []),
         Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),
         Middleware(Deadlines),

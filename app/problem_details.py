@@ -25,7 +25,7 @@ def problem(
     return Response(content, status, headers, PROBLEM_JSON)
 
 
-#: `security_headers.py` adds them to each response, and the server to errors that pass no middleware.
+#: `envelope.py` adds them to each response, and the server to errors that pass no middleware.
 SECURITY_HEADERS: Final = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Awaitable
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -46,9 +47,9 @@ class Deadlines:
             is_whole = not message.get("more_body", False)
             return message
 
-        async def lifting_send(message: Message) -> None:
+        def lifting_send(message: Message) -> Awaitable[None]:
             deadline.due = math.inf
-            await send(message)
+            return send(message)
 
         self._open.add(deadline)
         if self._timer is None:

@@ -1,6 +1,7 @@
 """A limit for large requests: a few at a time are read and processed, so that small ones are not delayed."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
 
@@ -33,12 +34,14 @@ class LargeBodies:
         self.app = app
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         announced = _announced(scope)
         if announced is not None and announced <= LARGE_BYTES:
-            await self.app(scope, receive, send)
-            return
-        turn = _Turn(self._places, receive, is_large=announced is not None)
+            return self.app(scope, receive, send)
+        return self._take_turn(scope, receive, send, is_large=announced is not None)
+
+    async def _take_turn(self, scope: Scope, receive: Receive, send: Send, *, is_large: bool) -> None:
+        turn = _Turn(self._places, receive, is_large=is_large)
 
         async def leaving(message: Message) -> None:
             if message["type"] == "http.response.start":

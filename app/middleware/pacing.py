@@ -30,10 +30,12 @@ class Pacing:
         self.app = app
         self._load = _Load()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http" or scope["method"] != "GET":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
+        return self._pace(scope, receive, send)
+
+    async def _pace(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer(self._load, scope, receive, send)
         try:
             await self.app(scope, receive, answer)
