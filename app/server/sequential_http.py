@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -40,44 +40,6 @@ class _Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self.is_held:
             super().resume_reading()
-
-
-class _ResponseTransport:
-    """Writes the head of a response together with the first piece of its body, if that follows at once.
-
-    uvloop sends each write with a system call of its own, which takes longer than most other steps of a small response.
-    """
-
-    def __init__(
-        self, cycle: RequestResponseCycle, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        # Until the head was written.
-        self._cycle: RequestResponseCycle | None = cycle
-        self._transport = transport
-        self._loop = loop
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines((head, data))
-        elif self._cycle is None or not self._cycle.response_started:
-            self._transport.write(data)
-        else:
-            self._cycle, self._head = None, data
-            self._loop.call_soon(self.flush)
-
-    def flush(self) -> None:
-        """Write the head now."""
-        if self._head and not self._transport.is_closing():
-            self.write(b"")
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
 
 
 class SequentialProtocol(HttpToolsProtocol, ABC):
@@ -164,7 +126,6 @@ class SequentialProtocol(HttpToolsProtocol, ABC):
         if self._last_word is None or cycle.scope is not self.scope:
             self._unset_keepalive_if_required()
             self.answered = cycle
-            cycle.transport = _ResponseTransport(cycle, self.transport, self.loop)  # type: ignore[assignment]
             super()._start_asgi_task(cycle, app)
 
     @abstractmethod
@@ -213,20 +174,14 @@ class SequentialProtocol(HttpToolsProtocol, ABC):
             self._say(error)
 
     def _say(self, error: ShopError) -> None:
-        self._flush()
         self.transport.write(refusal_bytes(error))
         self._hang_up()
-
-    def _flush(self) -> None:
-        if self.answered is not None:
-            cast("_ResponseTransport", self.answered.transport).flush()
 
     def _hang_up(self) -> None:
         """Close the sending side, and read on for a moment. If a connection is closed with unread data, the system
         discards the last response."""
         self._is_over = True
         self._disconnect()
-        self._flush()
         # The data of an unfinished request are not needed any more.
         self.parser = None  # type: ignore[assignment]
         self._unread = b""
