@@ -36,6 +36,6 @@ class AuditLog(HTTPEndpoint):
         async with page_turn(request):
             events, is_last = await request.state.audit.page(listing)
             page = [audit_row(decode_document(event), zone) for event in events]
-        last = None if is_last else AuditCursor(page[-1]["seq"])
-        headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
+        next_cursor = None if is_last else AuditCursor(page[-1]["seq"])
+        headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, next_cursor)}
         return answer(page, headers=headers)

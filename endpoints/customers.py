@@ -47,8 +47,8 @@ class CustomerList(HTTPEndpoint):
                 show = lambda customer: serialize_customer(customer, zone)  # noqa: E731
                 return await enclosed_list(request, b'{"customers":[', stream, show, b"]}", cache_version.headers)
             page, is_last = await customers.page(listing, listing.limit)
-            last = None if is_last else CustomerCursor.of(page[-1])
-            headers = {**cache_version.headers, **page_headers(request, QUERY, last)}
+            next_cursor = None if is_last else CustomerCursor.of(page[-1])
+            headers = {**cache_version.headers, **page_headers(request, QUERY, next_cursor)}
             return answer({"customers": [serialize_customer(each, zone) for each in page]}, headers=headers)
 
         return await cached_response(request, lambda: read_query(request, QUERY), make)

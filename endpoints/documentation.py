@@ -1,8 +1,7 @@
 """`/docs`, `/openapi.json` and `/asyncapi.json`: the documentation of the API.
 
 The page is Swagger UI from an installed package, so it works without the internet. Its security policy permits no
-request
-to another host.
+request to another host.
 """
 
 from base64 import b64encode

@@ -32,7 +32,7 @@ def check_folder(folder: Path) -> None:
 
 
 def is_restored(settings: Settings) -> bool:
-    """Return whether the store was imported and later restored from a backup, which has no state of the import."""
+    """Return whether an imported store was restored from a backup, which has `adopted` counters but no state."""
 
     async def work(database: Database) -> bool:
         counters = await database[COUNTERS].find_one({"_id": settings.store_id}, {"adopted": 1})

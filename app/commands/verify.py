@@ -24,8 +24,8 @@ NewKey = Annotated[
 
 
 def migrate(data: Data = None, new_key: NewKey = False) -> None:
-    """Create indexes, counters, customers and search terms in each store of the database. Safe to repeat, also beside
-    running processes.
+    """Create indexes, counters, customers and search terms in each store, and convert older logs. Safe to repeat, also
+    beside processes of this version.
 
     `pos serve` does the same at its start. Use this command to do it before a deployment starts new processes.
 

@@ -11,7 +11,8 @@ FORWARDED_FOR: Final = b"x-forwarded-for"
 # Matched by common words, since each product uses its own names.
 _OF_PROXIES: Final = re.compile(
     rb"via|x-via|forwarded|forwarded-for|x-forwarded(-.*)?|front-end-https|x-host|x-(url-)?scheme|x-nginx-proxy"
-    rb"|x-(request|queue)-start|x-cloud-trace-context|x-remote-(ip|addr|user)|remote-addr|proxy-.*|x-proxy.*|x-proxied.*"
+    rb"|x-(request|queue)-start|x-cloud-trace-context|x-remote-(ip|addr|user)|remote-addr|proxy-.*|x-proxy.*"
+    rb"|x-proxied.*"
     rb"|x-(original|envoy|azure|appengine|amzn|amz-cf|vercel|arr|nf|render|akamai|varnish|ssl|sucuri)(-.*)?"
     rb"|(cf|cdn|fly|fastly|cloudfront|tailscale|ngrok|do|incap|wl-proxy|ali-cdn|eo|true)-.*"
     rb"|.*(client|real|connecting|user|peer|source|src|originating)-?(ip|ipv4|ipv6|address|addr|proto|port)"

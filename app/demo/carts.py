@@ -23,19 +23,20 @@ class Carts:
         self._customers = customers(chance, people)
         self._regular = list(accumulate(1 / (5 + place) for place in range(people)))
 
-    def cart(self, before: Json | None = None) -> Json:
+    def cart(self, earlier: Json | None = None) -> Json:
         """Return the body of an estimate, of the same customer as an earlier body if there is one."""
         chance = self._chance
         count = min(_MOST_LINES, 1 + int(chance.expovariate(0.45)))
         products = chance.choices(self._goods, cum_weights=self._popular, k=count)
         items = [self._line(number, product) for number, product in enumerate(products, start=1)]
         subtotal: float = sum(each["price"] * each["quantity"] * (1 - each["discount"] / 100) for each in items)
-        is_percentage, discount = chance.choice((True, True, True, True, False)), chance.choice((0, 0, 0, 0, 2, 5))
+        is_percentage = chance.choice((True, True, True, True, False))
+        discount = chance.choice((0, 0, 0, 0, 2, 5))
         total = subtotal * (1 - discount / 100) if is_percentage else max(0.0, subtotal - discount)
         to_the_rupee = total >= 1 and chance.choice((True, True, False, False, False))
         (customer,) = chance.choices(self._customers, cum_weights=self._regular)
         return {
-            **(customer._asdict() if before is None else {name: before[name] for name in _CUSTOMER}),
+            **(customer._asdict() if earlier is None else {name: earlier[name] for name in _CUSTOMER}),
             "sale_by": chance.choices(STAFF, (5, 4, 3, 2, 1))[0],
             "items": items,
             "subtotal": subtotal,

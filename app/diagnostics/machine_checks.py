@@ -80,7 +80,7 @@ def _judge_proxies(settings: Settings) -> Verdict:
     if settings.trusted_proxies and settings.is_local:
         return warning(
             "Proxies are trusted, but PUBLIC_BASE_URL is loopback: without a proxy, any client can claim any address.",
-            "Unset it, or set PUBLIC_BASE_URL to the address that people use.",
+            "Unset TRUSTED_PROXIES, or set PUBLIC_BASE_URL to the address that people use.",
         )
     return ok(str(settings.trusted_proxies))
 

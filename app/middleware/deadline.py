@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.middleware.errors import on_refusal
-from repositories.database.deadlines import REQUEST_SECONDS, Deadline, current
+from repositories.database.deadlines import REQUEST_SECONDS, Deadline, current_deadline
 
 #: The precision of a deadline, in seconds. One timer for all requests costs almost nothing.
 _TICK_SECONDS: Final = 0.05
@@ -35,7 +35,7 @@ class Deadlines:
             return
         clock = asyncio.get_running_loop().time
         deadline = Deadline(task, clock() + self._seconds)
-        token = current.set(deadline)
+        token = current_deadline.set(deadline)
         is_whole = False
 
         async def counted_receive() -> Message:
@@ -65,7 +65,7 @@ class Deadlines:
         finally:
             self._open.discard(deadline)
             # Break the reference cycle of task, context and deadline.
-            current.reset(token)
+            current_deadline.reset(token)
 
     def _tick(self) -> None:
         """Cancel the requests whose time is over, and look again soon while any are open."""

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.middleware.observation import route_of
 from app.problem_details import problem
-from repositories.database.deadlines import current
+from repositories.database.deadlines import current_deadline
 from repositories.database.errors import DatabaseRefused, Unavailable, safe_error_text
 from schemas.core.errors import ShopError
 
@@ -43,8 +43,8 @@ _UNFORESEEN: Final = InternalError("The service failed unexpectedly. Please try 
 
 async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
-    if type(error) is Unavailable and (deadline := current.get()) is not None:
-        # A command that was sent before the database went away may have been executed.
+    if type(error) is Unavailable and (deadline := current_deadline.get()) is not None:
+        # Its subclasses are already the right answer. A command that was sent may have been executed.
         error = deadline.error_for(error)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _warn(connection.scope, error)
@@ -99,10 +99,8 @@ class ErrorGuard:
         try:
             await self.app(scope, receive, watch)
         except ClientDisconnect:
-            # The client has disconnected.
             logger.info("The client disconnected during %s %s", scope["method"], route_of(scope))
         except Exception as error:
-            # The response has begun, so the connection must break to show the client that it is incomplete.
             if started and isinstance(error.__cause__, ShopError):
                 # An error after the begin of the response, which Starlette cannot send any more.
                 _warn(scope, error.__cause__)
@@ -110,6 +108,7 @@ class ErrorGuard:
             logger.exception("Unexpected error in %s %s", scope["method"], route_of(scope))
             self._report(error, scope)
             if started:
+                # The connection must break, to show the client that the response is incomplete.
                 raise
             response = problem(_UNFORESEEN.status, _UNFORESEEN.code, _UNFORESEEN.title, _UNFORESEEN.detail)
             await response(scope, receive, send)

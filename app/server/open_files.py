@@ -16,12 +16,12 @@ def allowed_files() -> int:
 
 
 def attainable_files() -> int:
-    """Return how many files a process may have open after it has raised its limit: the hard limit, or the system's."""
+    """Return how many files a process may open after `raise_limit`: the lower of the hard and the system's limit."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limits = [] if hard == resource.RLIM_INFINITY else [hard]
     with suppress(OSError, ValueError):
-        largest = int(_LARGEST.read_text())
-        return largest if hard == resource.RLIM_INFINITY else min(hard, largest)
-    return allowed_files() if hard == resource.RLIM_INFINITY else hard
+        limits.append(int(_LARGEST.read_text()))
+    return min(limits, default=allowed_files())
 
 
 def raise_limit() -> None:

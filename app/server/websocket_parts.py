@@ -23,6 +23,7 @@ class JsonServerProtocol(ServerProtocol):
         response.body = problem_bytes(
             response.status_code, code, response.reason_phrase, text.strip() or _NO_HANDSHAKE, request_id
         )
+        # Assignment would add a second header of that name.
         for name in ("Content-Type", "Content-Length"):
             del response.headers[name]
         response.headers["Content-Type"] = PROBLEM_JSON

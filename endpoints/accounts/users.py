@@ -54,7 +54,7 @@ class UserList(HTTPEndpoint):
             "login": body["username"],
             "name": body["name"],
             "role": body["role"],
-            "belongs_to": _store_of(request, body),
+            "belongs_to": _allowed_store(request, body),
             "password": body.get("password"),
             "pin": body.get("pin"),
         }
@@ -81,14 +81,14 @@ class User(HTTPEndpoint):
     async def put(self, request: ShopRequest) -> Response:
         changes: UserChanges = load_body(CHANGE, await read_json(request))
         if "belongs_to" in changes:
-            _store_of(request, changes)
+            changes["belongs_to"] = _allowed_store(request, changes)
         user = await request.state.users.change(await _user(request), changes, actor_of(request))
         return answer(request.state.account_serializers.user(user))
 
     @operation(
         account_op(
             "Take a user out",
-            ResponseSpec(content=ref("Done"), description="They sign in no more; what they did keeps their name."),
+            ResponseSpec(content=ref("Done"), description="They cannot sign in; their sales keep their name."),
             errors=(NotFound, LastOwner),
         )
     )
@@ -117,7 +117,7 @@ class DeviceList(HTTPEndpoint):
     )
     async def post(self, request: ShopRequest) -> Response:
         body: dict[str, Any] = load_body(DEVICE, await read_json(request))
-        store = _store_of(request, body)
+        store = _allowed_store(request, body)
         device = await request.state.devices.add(body["name"], store, actor_of(request), body["role"])
         key = await request.state.credentials.issue(KEY, device["_id"])
         return answer({"device": request.state.account_serializers.device(device), "key": key}, 201)
@@ -127,9 +127,7 @@ class Device(HTTPEndpoint):
     @operation(
         account_op(
             "Take a device out",
-            ResponseSpec(
-                content=ref("Done"), description="Its key is worth nothing, and neither is what was made at it."
-            ),
+            ResponseSpec(content=ref("Done"), description="Its key and all sign-ins at it become invalid."),
             errors=(NotFound,),
         )
     )
@@ -143,8 +141,8 @@ async def _user(request: ShopRequest) -> StoredUser:
     return await request.state.users.get(request.path_params["user_id"], request.state.principal.store)
 
 
-def _store_of(request: ShopRequest, body: Mapping[str, Any]) -> str | None:
-    """Return the store of a new user or device; by default that of the request.
+def _allowed_store(request: ShopRequest, body: Mapping[str, Any]) -> str | None:
+    """Return the store of a user or device; by default that of the request.
 
     :raises Forbidden: the owner belongs to another store.
     """

@@ -35,8 +35,8 @@ class _InMemory(MultiPartParser):
 async def read_form(request: Request[Any]) -> dict[str, Any]:
     """Return the fields of a form by name: texts, and the bytes of the file.
 
-    :raises BodyTooLarge: the file has more than 2 MiB, or the form more than that and 64 KiB.
-    :raises MalformedForm: the body is no such form, is not in UTF-8, or has a field twice.
+    :raises BodyTooLarge: the form has more than 2 MiB + 64 KiB.
+    :raises MalformedForm: the body is no form, is not in UTF-8, or has a field twice.
     """
     parser = _InMemory(
         _byte_by_byte(request), _bounded(request), max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXTS

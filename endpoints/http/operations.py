@@ -49,7 +49,7 @@ class ResponseSpec:
     :ivar content: JSON Schema of the body; None without a body.
     :ivar headers: names of its own headers.
     :ivar media: media type of the body.
-    :ivar document_ids: members with the id of a document, named as the path parameters that accept it.
+    :ivar ids: members with the id of a document, named as the path parameters that accept it.
     """
 
     content: Json | None

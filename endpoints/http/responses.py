@@ -60,15 +60,15 @@ def replay_headers(replayed: bool) -> Headers:
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
-def page_headers(request: Request[Any], schema: Schema, last: Cursor | None) -> Headers:
+def page_headers(request: Request[Any], schema: Schema, next_cursor: Cursor | None) -> Headers:
     """Return the headers that link to the next page.
 
     :param schema: of the query. Unknown parameters are not repeated, since the response may be cached for others.
-    :param last: the cursor of the last item; None if no page follows.
+    :param next_cursor: the cursor of the last item; None if no page follows.
     """
-    if last is None:
+    if next_cursor is None:
         return {}
-    cursor = last.encode()
+    cursor = next_cursor.encode()
     parameters = [(name, value) for name, value in known_parameters(request, schema) if name != "cursor"]
     target = f"{request.scope['path']}?{urlencode([*parameters, ('cursor', cursor)])}"
     return {"Link": f'<{target}>; rel="next"', "X-Next-Cursor": cursor}

@@ -98,12 +98,12 @@ class Hub:
     def status(self) -> HubStatus:
         now = time.monotonic()
         return HubStatus(
-            self._tailer.epoch,
-            self.head,
-            self._tailer.oldest_seq,
-            max(0, self._sequencer.known_head - self.head),
-            now - self._tailer.notified_at,
-            now - self._tailer.checked_at,
+            epoch=self._tailer.epoch,
+            head=self.head,
+            oldest_seq=self._tailer.oldest_seq,
+            lag=max(0, self._sequencer.known_head - self.head),
+            notification_age=now - self._tailer.notified_at,
+            head_age=now - self._tailer.checked_at,
         )
 
     async def start(self) -> None:

@@ -111,7 +111,7 @@ class ClientSession:
             self._blocked_since = time.monotonic()
 
     def tick(self) -> None:
-        """Send the position once a second, if only events of other topics were published."""
+        """Send the position, if only events of other topics came. Called once a second."""
         is_idle = self._sink.has_room and self._replay is None and self._subscription.loss_reason is None
         if (
             is_idle

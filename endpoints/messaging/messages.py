@@ -61,8 +61,8 @@ class Messages(HTTPEndpoint):
         listing: MessageListing = read_query(request, QUERY)
         async with page_turn(request):
             page, is_last = await request.state.messages.page(listing)
-        last = None if is_last else MessageCursor(page[-1]["_id"])
-        headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
+        next_cursor = None if is_last else MessageCursor(page[-1]["_id"])
+        headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, next_cursor)}
         return answer({"messages": [serialize_message(each, request.state.zone) for each in page]}, headers=headers)
 
 

@@ -1,8 +1,7 @@
 """Lists in the two response shapes of the API: an array, or `items` with their count and amount.
 
-Without `limit` or `cursor` the whole list is streamed; count and amount follow the items, so they match the
-documents that
-were sent. A page contains the count and amount of the whole list. The query schema loads a `Listing`.
+Without `limit` or `cursor` the whole list is streamed; count and amount follow the items, so they match the documents
+that were sent. A page contains the count and amount of the whole list. The query schema loads a `Listing`.
 """
 
 import asyncio
@@ -41,8 +40,8 @@ async def array(request: SalesRequest, source: Documents[Any], schema: Schema) -
             return await streamed(in_turn(request, whole), cache_version.headers)
         page = await source.page(listing, listing.limit)
         documents = [render_cache(each) for each in page.items]
-        last = None if page.is_last else DocumentCursor.of(source.kind, documents[-1].sort_fields)
-        headers = {**cache_version.headers, **page_headers(request, schema, last)}
+        next_cursor = None if page.is_last else DocumentCursor.of(source.kind, documents[-1].sort_fields)
+        headers = {**cache_version.headers, **page_headers(request, schema, next_cursor)}
         return answer([document.json for document in documents], headers=headers)
 
     return await cached_response(request, lambda: read_query(request, schema), make)
@@ -60,8 +59,8 @@ async def history(request: SalesRequest, render_caches: Mapping[str, RenderCache
             )
             return await streamed(in_turn(request, wrapped(b"[", joined(shown), b"]")), cache_version.headers)
         page, is_last = await _merged_page(request, listing, listing.limit, render_caches)
-        last = None if is_last else _cursor(page[-1])
-        headers = {**cache_version.headers, **page_headers(request, schema, last)}
+        next_cursor = None if is_last else _cursor(page[-1])
+        headers = {**cache_version.headers, **page_headers(request, schema, next_cursor)}
         return answer([shown.json for _, shown in page], headers=headers)
 
     return await cached_response(request, lambda: read_query(request, schema), make)
@@ -80,7 +79,7 @@ async def groups(
             _totals(request, render_caches, listing, cache_version),
             _merged_page(request, listing, listing.limit, render_caches),
         )
-        last = None if is_last else _cursor(page[-1])
+        next_cursor = None if is_last else _cursor(page[-1])
         content: dict[str, Any] = {
             kind: {
                 **totals[kind].shown("total_amount"),
@@ -90,7 +89,7 @@ async def groups(
         }
         if summary:
             content["summary"] = separate_summary(totals[ESTIMATES], totals[ORDERS])
-        return answer(content, headers={**cache_version.headers, **page_headers(request, schema, last)})
+        return answer(content, headers={**cache_version.headers, **page_headers(request, schema, next_cursor)})
 
     return await cached_response(request, lambda: read_query(request, schema), make)
 

@@ -79,5 +79,5 @@ def _counted(request: ShopRequest, link: Link) -> BackgroundTask | None:
 
 
 def _nothing() -> Response:
-    """Return the same response for an unknown, expired or revoked link, and for a deleted document."""
+    """Return the same response for an unknown, expired or revoked link, and for a voided document."""
     return Response(NOTHING_HERE, 404, _HEADERS, _HTML)

@@ -48,4 +48,4 @@ async def cached_response(
     if matches_etag(request, cache_version.etag):
         return cache_version.unchanged
     packed = takes_gzip(request.headers.get("accept-encoding"))
-    return await cache.of(cache_query.key, cache_version, made, packed=packed)
+    return await cache.of(cache_query.key, cache_version, made, accepts_gzip=packed)

@@ -145,18 +145,20 @@ class ResponseCache:
             self._at_head[extra] = CacheVersion(head, version, extra)
         return self._at_head[extra]
 
-    async def of(self, key: str, cache_version: CacheVersion, make: MakeResponse, *, packed: bool = False) -> Response:
+    async def of(
+        self, key: str, cache_version: CacheVersion, make: MakeResponse, *, accepts_gzip: bool = False
+    ) -> Response:
         """Return the response to a query: cached, in progress or new.
 
-        :param packed: whether it may be compressed.
+        :param accepts_gzip: whether the client takes a compressed response.
         """
         response = await self._plain(key, cache_version, make)
         kept = self._kept.get(key)
-        if not packed or kept is None or kept.response is not response or len(response.body) < MIN_SIZE:
+        if not accepts_gzip or kept is None or kept.response is not response or len(response.body) < MIN_SIZE:
             return response
         if kept.packed is None:
             kept = kept._replace(packed=await _packed(response))
-            # Keep the entry of a concurrent request that has compressed or replaced it.
+            # Unless a concurrent request has compressed or replaced the entry.
             if (now := self._kept.get(key)) is not None and now.response is response and now.packed is None:
                 self._keep(key, kept)
         return kept.packed or response

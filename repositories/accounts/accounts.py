@@ -86,7 +86,7 @@ class _Accounts(Generic[A]):
     async def _delete_credentials(self, account_id: str, kept_family: str | None = None) -> None:
         """Delete the credentials that a change has invalidated.
 
-        They are invalid even if this fails, so the change does not fail with it.
+        A failure is ignored, since the credentials are invalid in any case.
         """
         with suppress(Unavailable):
             await self._sessions.end_all(account_id, kept_family)

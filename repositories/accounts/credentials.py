@@ -61,7 +61,7 @@ class RedeemedTicket(NamedTuple):
 class Credentials:
     """The credentials of one database.
 
-    :param rate_limits: count the unknown tokens of each address; None: they are not limited.
+    :param rate_limits: limits the unknown tokens of each address; None for no limit.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ def new_token(kind: str) -> str:
 
 
 def derive_token(kind: str, token: str, secret: str) -> str:
-    """Return the token that replaces another one. It can be derived again from that token and the secret."""
+    """Return the token that replaces `token`: always the same one for the same token and secret."""
     digest = hmac.digest(token.encode(), f"{kind} {secret}".encode(), sha256)
     return PREFIX[kind] + urlsafe_b64encode(digest).decode().rstrip("=")
 

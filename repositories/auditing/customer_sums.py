@@ -13,7 +13,7 @@ _FIELDS: Final = ("phone_e164", "voided_at", "status", "total", "amount_paid", "
 
 
 async def compare_customers(database: Database, store: str) -> list[str]:
-    """Return the differences, one sentence each, without phone numbers, because differences are logged.
+    """Return how the customers' sums differ from the documents, a sentence each, without phone numbers.
 
     :raises PyMongoError: callers translate.
     """

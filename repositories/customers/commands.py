@@ -57,7 +57,7 @@ class AddCustomer(Command):
 
 @dataclass(frozen=True, slots=True)
 class ChangeCustomer(DocumentCommand):
-    """Change fields of a customer. Sales to an earlier number still count for them.
+    """Change fields of a customer, who keeps the sales to an earlier number.
 
     :param changes: a loaded `CustomerChange`.
     :param number: the new phone number in E.164; None if it is removed or unchanged.
@@ -82,7 +82,7 @@ class ChangeCustomer(DocumentCommand):
         merged = {**customer, **changes}
         customer = work.update(CUSTOMERS, customer, **changes, terms=search_terms(merged["name"], merged["phone"]))
         if not customer.get("numbers"):
-            # The field is left out without numbers: in the unique index, two empty lists are equal.
+            # Not stored if empty, since two empty lists are equal in the unique index.
             customer.pop("numbers", None)
         return _emit(work, events.UPDATE, customer)
 

@@ -2,9 +2,8 @@
 
 The database expires documents by its own clock, and several machines serve one store, each with its own clock. So
 everything that expires (idempotency keys, sessions, tickets, uploads, links, leases of messages) uses the one clock
-that
-all machines share. Between two measurements the process adds the time of a monotonic clock, so a jump of the machine's
-clock changes nothing, and the difference between the two clocks is known at any time.
+that all machines share. Between two measurements the process adds the time of a monotonic clock, so a jump of the
+machine's clock changes nothing, and the difference between the two clocks is known at any time.
 """
 
 import asyncio

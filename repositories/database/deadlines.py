@@ -89,16 +89,16 @@ class _Sending(AbstractContextManager[None]):
 
 
 #: The deadline of the present request; None outside a request.
-current: Final[ContextVar[Deadline | None]] = ContextVar("deadline", default=None)
+current_deadline: Final[ContextVar[Deadline | None]] = ContextVar("deadline", default=None)
 
 
 def paused() -> AbstractContextManager[None]:
     """Stop the deadline of the present request, if there is one, during the block."""
-    deadline = current.get()
+    deadline = current_deadline.get()
     return nullcontext() if deadline is None else deadline.paused()
 
 
 def sending() -> AbstractContextManager[None]:
     """Record in the present request, if there is one, that a command may be committed from now on."""
-    deadline = current.get()
+    deadline = current_deadline.get()
     return nullcontext() if deadline is None else deadline.sending()

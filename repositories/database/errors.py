@@ -53,7 +53,7 @@ class SumsFull(ShopError):
 
 
 class Unavailable(ShopError):
-    """The database is away, or did not commit in time. Nothing was saved, so a retry is safe."""
+    """The database is away or too slow. Nothing was saved, except perhaps with `OutcomeUnknown`."""
 
     status, code, title = 503, "database_unavailable", "The database is not available"
 

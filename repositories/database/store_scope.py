@@ -10,9 +10,8 @@ from schemas.core.collections import CUSTOMERS, DOCUMENT_KINDS, REGISTRY
 CURRENT_DOCUMENT: Final[Filter] = {"store": {"$type": "string"}, "number": {"$gte": 0}}
 #: Matches estimates and orders that the earlier backend wrote into the same collections.
 LEGACY_DOCUMENT: Final[Filter] = {"$nor": [CURRENT_DOCUMENT]}
-#: Excludes documents of the earlier backend, which may carry the name of our store, from a query of lists. As a
-# type and
-#: not as a range, so that the index over numbers is not chosen for it.
+#: Excludes documents of the earlier backend, which may carry the name of our store, from a query of lists. As a type
+#: and not as a range, so that the index over numbers is not chosen for it.
 HAS_NUMBER: Final[Filter] = {"number": {"$type": "number"}}
 
 

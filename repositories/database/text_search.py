@@ -11,16 +11,16 @@ def prefix_filter(word: str) -> Filter:
     return {"terms": {"$elemMatch": {"$gte": word, "$lt": word + "\U0010ffff"}}}
 
 
-def search_filter(query: str, find: Callable[[str], Filter] = prefix_filter) -> Filter:
-    """Return a filter for documents that match all words of a query, in one of its readings.
+def search_filter(query: str, word_filter: Callable[[str], Filter] = prefix_filter) -> Filter:
+    """Return a filter for documents that contain all words of a query, in one of its `query_variants`.
 
     A query without words, such as `…`, matches nothing.
 
-    :param find: returns the filter for one word.
+    :param word_filter: returns that of one word.
     """
-    readings = [_all_of(words, find) for words in query_variants(query)]
+    readings = [_all_of(words, word_filter) for words in query_variants(query)]
     return readings[0] if len(readings) == 1 else {"$or": readings}
 
 
-def _all_of(words: list[str], find: Callable[[str], Filter]) -> Filter:
-    return {"$and": [find(word) for word in words]} if words else {"terms": {"$in": []}}
+def _all_of(words: list[str], word_filter: Callable[[str], Filter]) -> Filter:
+    return {"$and": [word_filter(word) for word in words]} if words else {"terms": {"$in": []}}

@@ -89,10 +89,10 @@ class EventLog:
         return oldest[0]["first"] if oldest else None
 
     async def notifications(self) -> AsyncIterator[int | None]:
-        """Yield the new head of the log after each commit of any process, and None at least every two seconds.
+        """Yield the new head of the log after each commit of any process, and None after a second without one.
 
-        The change stream watches the counters, which each group of commands updates once, and not the events, of which
-        there are many more. It does not resume: after a break, open it again and catch up with `after`.
+        The change stream watches the counters, since a document of the log is large: it has all events of a group. It
+        does not resume: after a break, open it again and catch up with `after`.
 
         :raises Unavailable: the stream broke.
         """
@@ -112,8 +112,7 @@ def stored_events(events: Sequence[bytes | memoryview]) -> list[StoredEvent]:
     if not events:
         return []
     # Read from a copy, since a document keeps all that it has decoded. The log has no gaps, so the first sequence
-    # number
-    # gives all others.
+    # number gives all others.
     first = RawBSONDocument(events[0], _AS_STORED)["seq"]
     # A large event is a view into the driver's buffer, all of which it would keep in memory: `bytes` copies it.
     return [

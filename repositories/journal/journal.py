@@ -108,7 +108,7 @@ class Journal:
 
         :raises ShopError: the command was refused.
         :raises Unavailable: it was not committed, because the database is away.
-        :raises OutcomeUnknown: the database did not answer within the deadline. A retry with the same key tells.
+        :raises OutcomeUnknown: the database did not answer in time. A retry with the same key gets the outcome.
         """
         return await self.enqueue(command)
 

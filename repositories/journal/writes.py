@@ -1,4 +1,4 @@
-"""The write operations of a group of commands, besides those of its counters and its log."""
+"""The write operations of a group of commands, except its counters and new log documents."""
 
 from collections import defaultdict
 

@@ -50,9 +50,11 @@ class FollowerConnection(MessageProtocol):
             error = outcome.exception()
             if error is None:
                 self.send(number, outcome.result())
+            elif isinstance(error, ShopError):
+                self.send(number, error)
             else:
-                # Any other error is a bug of ours: the follower need only know that there was one.
-                self.send(number, error if isinstance(error, ShopError) else RuntimeError(repr(error)))
+                # A bug of ours: the follower needs no more than its text.
+                self.send(number, RuntimeError(repr(error)))
 
         return answer
 

@@ -72,8 +72,9 @@ class Source:
         """Yield where documents of a kind are: a collection, a filter, and the kind of the collection."""
         for name in self.names[kind]:
             yield name, {}, kind
-        for name in self.names[ESTIMATES] if kind == ORDERS else ():
-            yield name, _MAY_BE_SALES, ESTIMATES
+        if kind == ORDERS:
+            for name in self.names[ESTIMATES]:
+                yield name, _MAY_BE_SALES, ESTIMATES
 
 
 def convert_original(kind: str, original: LegacyDocument, zone: ZoneInfo) -> ConvertedDocument:

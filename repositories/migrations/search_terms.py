@@ -54,7 +54,7 @@ async def build_missing_terms(database: Database, store: str) -> None:
 
 
 async def _rebuild_batch(database: Database, store: str, kind: str, last: object) -> list[Document]:
-    """Rebuild the batch after a key, and return it as it was read.
+    """Rebuild the terms of a batch, and return the batch as read.
 
     :param last: the key of the last document before the batch, None for the first batch.
     """

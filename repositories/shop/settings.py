@@ -26,7 +26,7 @@ class ChangeSettings(Command):
     """Change settings of a store. Without a difference, nothing happens.
 
     :param store: the store; also the id of its settings.
-    :param defaults: the settings of a store that has changed none.
+    :param defaults: the settings of a store before its first change.
     """
 
     store: str
@@ -58,7 +58,7 @@ class ChangeSettings(Command):
 class ShopSettingsRepository:
     """The settings of one store, at most a second old, and up to date after a change through this object.
 
-    :param defaults: the settings of a store that has changed none.
+    :param defaults: the settings of a store before its first change.
     """
 
     def __init__(

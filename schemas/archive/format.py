@@ -127,7 +127,7 @@ class ArchiveReader:
             self._digest.update(line)
             collection = content.get("collection")
             if collection not in self._collections or not isinstance(content.get("document"), dict):
-                raise self.refused("it holds no document of a collection that there is")
+                raise self.refused("it holds no document of a known collection")
             if content.get("crc32") != zlib.crc32(_raw_document(line)):
                 raise self.refused("its checksum is wrong: it was changed")
             self.counts[collection] += 1

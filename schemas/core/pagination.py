@@ -25,7 +25,7 @@ class InvalidCursor(ShopError):
 class Cursor(ABC):
     """A position in a list, which clients receive as an opaque, URL-safe text.
 
-    The fields of a subclass are integers, and texts without a point.
+    The fields of a subclass are integers, and texts without a dot.
     """
 
     def encode(self) -> str:

@@ -15,7 +15,6 @@ NOT_SENT: Final = frozenset({FAILED, CANCELLED})
 
 MAX_ATTEMPTS: Final = 6
 _FIRST_PAUSE: Final = timedelta(seconds=5)
-_LONGEST_PAUSE: Final = timedelta(minutes=15)
 #: The longest delay that a provider can ask for.
 _LONGEST_ASKED: Final = timedelta(hours=1)
 
@@ -36,13 +35,13 @@ def is_progress(state: str, reported: str) -> bool:
 
 
 def retry_delay(tries: int, chance: float) -> timedelta | None:
-    """Return how long to wait after so many tries: between half and the whole of a delay that doubles; None to give up.
+    """Return how long to wait after `tries` attempts: half to all of a delay that doubles each time; None to give up.
 
     :param chance: 0 to 1, random, so that messages that failed together are not retried together.
     """
     if tries >= MAX_ATTEMPTS:
         return None
-    pause: timedelta = min(_FIRST_PAUSE * (1 << (tries - 1)), _LONGEST_PAUSE)
+    pause: timedelta = _FIRST_PAUSE * (1 << (tries - 1))
     return pause * (0.5 + chance / 2)
 
 

@@ -4,14 +4,14 @@ from typing import Final
 
 from schemas.core import money
 
-INDIAN: Final = "INR"
+INR: Final = "INR"
 #: The signs of currencies; others are written with their code.
 SIGNS: Final = {"INR": "₹", "USD": "$", "EUR": "€", "GBP": "£", "NPR": "Rs ", "LKR": "Rs ", "PKR": "Rs ", "BDT": "৳"}
 #: Currencies of countries that count in lakh and crore.
 INDIAN_GROUPS: Final = frozenset({"INR", "NPR", "PKR", "LKR", "BDT"})
 
 
-def format_amount(minor: int, currency: str = INDIAN) -> str:
+def format_amount(minor: int, currency: str = INR) -> str:
     """Return an amount with two decimals, grouped as is usual for the currency: 123456780 -> `12,34,567.80`."""
     whole, rest = divmod(abs(minor), money.MINOR_PER_UNIT)
     grouped = indian_groups(whole) if currency in INDIAN_GROUPS else f"{whole:,}"
@@ -26,7 +26,7 @@ def indian_groups(whole: int) -> str:
     return ",".join([*reversed(pairs), tail])
 
 
-def format_money(minor: int, currency: str = INDIAN) -> str:
+def format_money(minor: int, currency: str = INR) -> str:
     """Return an amount with its currency: `₹12,34,567.80`; `CHF 1,234.50` without a sign."""
     sign = SIGNS.get(currency, currency + " ")
     return f"{'-' if minor < 0 else ''}{sign}{format_amount(abs(minor), currency)}"

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.core import money
 from schemas.printing.amount_in_words import amount_in_words
-from schemas.printing.formatting import INDIAN, format_amount, format_money, format_percentage, format_quantity
+from schemas.printing.formatting import INR, format_amount, format_money, format_percentage, format_quantity
 from schemas.printing.letterhead import Letterhead
 from schemas.sales import statuses
 from schemas.sales.documents import LineItem, Order, SalesDocument
@@ -68,7 +68,7 @@ def build_sheet(document: SalesDocument, head: Letterhead, zone: ZoneInfo, curre
         total=format_money(document["total"], currency),
         settled=() if order is None else _settled(order, due, max(-rest, 0), currency),
         words=amount_in_words(document["total"], currency),
-        pay=upi_link(head, due, number) if due and currency == INDIAN else None,
+        pay=upi_link(head, due, number) if due and currency == INR else None,
         has_discounts=any(item["discount"] for item in document["items"]),
     )
 
@@ -84,9 +84,9 @@ def file_name(document: SalesDocument) -> str:
 
 
 def upi_link(head: Letterhead, due: int, number: str) -> str | None:
-    """Return the link with which a payment app pays the amount due, after NPCI's UPI linking specification 1.6.
+    """Return the link by which a payment app pays the amount due, as in NPCI's UPI linking specification 1.6.
 
-    :returns: None where the shop has no UPI id.
+    :returns: None if the shop has no UPI id.
     """
     if not head.upi_id:
         return None
@@ -94,7 +94,7 @@ def upi_link(head: Letterhead, due: int, number: str) -> str | None:
         "pa": head.upi_id,
         "pn": head.business_name[:_LONGEST_NAME],
         "am": f"{due // money.MINOR_PER_UNIT}.{due % money.MINOR_PER_UNIT:02d}",
-        "cu": INDIAN,
+        "cu": INR,
         "tn": number,
     }
     return "upi://pay?" + urlencode(parameters, safe="@", quote_via=quote)

@@ -40,8 +40,8 @@ class Sums:
 
     :ivar estimates: by status.
     :ivar orders: by status.
-    :ivar payments: of the revenue statuses, by payment group.
-    :ivar sold: the totals of the revenue statuses, in minor units.
+    :ivar payments: of orders in `REVENUE_STATUSES`, by payment group.
+    :ivar sold: the totals of these orders, in minor units.
     """
 
     estimates: defaultdict[str, CountAndAmount] = field(default_factory=_tallies)

@@ -103,7 +103,7 @@ def initial_switches(fresh: ShopSettings) -> Document:
 
 
 def checked_changes(settings: ShopSettings, changes: Document) -> Document:
-    """Return the changes to store. A new GSTIN sets the state, unless the changes have one.
+    """Return what differs. A GSTIN begins with a state's code, used if no state is given.
 
     :raises InvalidBody: the GSTIN is of another state.
     """

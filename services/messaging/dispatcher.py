@@ -1,9 +1,8 @@
 """The outbox dispatcher: takes messages from the outbox and passes them to the provider, in each process.
 
-If the process dies, no message is lost or sent twice. The attempt is stored before the provider is called: a
-message whose
-process died during the attempt becomes `unknown`, and is only sent again if a user requests it. A message that was only
-claimed is claimed again.
+If the process dies, no message is lost or sent twice. The attempt is stored before the provider is called: a message
+whose process died during the attempt becomes `unknown`, and is only sent again if a user requests it. A message that
+was only claimed is claimed again.
 """
 
 import asyncio

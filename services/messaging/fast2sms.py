@@ -34,7 +34,7 @@ class Fast2Sms:
         self._client = client
 
     async def send(self, message: OutgoingMessage) -> Outcome:
-        params = question_of(message, self._settings)
+        params = query_of(message, self._settings)
         if isinstance(params, Refused):
             return params
         answer = await self._client.ask("GET", PATH, params={"authorization": self._settings.token, **params})
@@ -65,7 +65,7 @@ class Fast2Sms:
         return failure_outcome(answer, code, reason, is_temporary=is_temporary)
 
 
-def question_of(message: OutgoingMessage, settings: ProviderSettings) -> dict[str, str] | Refused:
+def query_of(message: OutgoingMessage, settings: ProviderSettings) -> dict[str, str] | Refused:
     """Return the query parameters without the API key."""
     number = _INDIAN.fullmatch(message.to)
     if number is None:

@@ -73,7 +73,7 @@ class ProviderClient:
             # They log URLs and headers below this level.
             logging.getLogger(name).setLevel(logging.WARNING)
         self._clock = clock
-        self._whole = whole
+        self._total_seconds = whole
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeouts,
@@ -96,7 +96,7 @@ class ProviderClient:
     ) -> ProviderResponse | RetryLater | Unknown:
         """Send a request.
 
-        :returns: the response; `RetryLater` if the request was not sent; `Unknown` if it was sent and no response came.
+        :returns: the response; `RetryLater` if the request was not sent; `Unknown` if it may have been.
         """
         content = None if json is None else orjson.dumps(json)
         typed = {"Content-Type": "application/json"} if content else {}
@@ -104,7 +104,7 @@ class ProviderClient:
             method, path, params=params, content=content, headers={**typed, **(headers or {})}
         )
         try:
-            async with asyncio.timeout(self._whole):
+            async with asyncio.timeout(self._total_seconds):
                 return await self._exchange(request)
         except _NOT_REACHED as error:
             return RetryLater("not_reached", f"The provider could not be reached ({type(error).__name__}).")

@@ -74,9 +74,9 @@ def content_of(message: OutgoingMessage, settings: ProviderSettings) -> Json | R
     If the settings name a template, it is always used, since other messages only reach customers who wrote to the shop
     within the last 24 hours. A template has one value, the text of the message.
     """
-    usual = settings.document_template if message.document_url else settings.template
-    if usual:
-        return _template(message, usual, settings.template_language)
+    template = settings.document_template if message.document_url else settings.template
+    if template:
+        return _template(message, template, settings.template_language)
     if message.document_url is None:
         if not 0 < len(message.text) <= MAX_TEXT_LENGTH:
             return Refused("wrong_length", f"A text must have 1 to {MAX_TEXT_LENGTH:,} characters.")

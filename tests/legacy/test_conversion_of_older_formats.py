@@ -1,5 +1,4 @@
-"""The conversion of documents of older formats: each keeps its meaning, and the report says how
-it was read."""
+"""The conversion of documents of older formats: each keeps its meaning, and the report says how it was read."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

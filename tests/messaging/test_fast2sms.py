@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.messaging.delivery import Accepted, OutgoingMessage, Refused, RetryLater, Unknown
-from services.messaging.fast2sms import question_of
+from services.messaging.fast2sms import query_of
 from tests.support.messaging import provider_server as responses
 from tests.support.messaging.outgoing_messages import DOCUMENT, FAST2SMS_SETTINGS, TEXT, TOKEN, outcome
 from tests.support.messaging.provider_server import ProviderStub, Script, listening
@@ -50,7 +50,7 @@ async def test_a_text_is_sent_without_document(stub: ProviderStub) -> None:
 
 @pytest.mark.parametrize(("text", "value"), [("A|B\n two  lines|", "A/B two lines/"), ("|", "/"), (" \n", "-")])
 def test_separators_and_newlines_in_a_text_are_replaced(text: str, value: str) -> None:
-    received: Any = question_of(replace(TEXT, text=text), FAST2SMS_SETTINGS)
+    received: Any = query_of(replace(TEXT, text=text), FAST2SMS_SETTINGS)
     assert received["variables_values"] == value
 
 

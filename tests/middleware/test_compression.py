@@ -146,15 +146,15 @@ async def test_a_cached_response_is_compressed_once_and_counted() -> None:
     plain = await cache.of("/", version, respond)
     assert cache.size == len("/") + OVERHEAD + len(response.body)
     assert len(response.body) == 20_000
-    packed = await asyncio.gather(*(cache.of("/", version, respond, packed=True) for _ in range(5)))
-    again = await cache.of("/", version, respond, packed=True)
+    packed = await asyncio.gather(*(cache.of("/", version, respond, accepts_gzip=True) for _ in range(5)))
+    again = await cache.of("/", version, respond, accepts_gzip=True)
     assert plain is response
     assert again in packed
     assert {gzip.decompress(each.body) for each in packed} == {response.body}
     assert (again.headers["etag"], again.headers["content-encoding"]) == ('W/"1"', "gzip")
     assert cache.size == len("/") + 2 * OVERHEAD + len(response.body) + len(again.body)
     for n in range(20):
-        await cache.of(f"/{n}", version, respond, packed=True)
+        await cache.of(f"/{n}", version, respond, accepts_gzip=True)
         assert cache.size <= 100_000
 
 
