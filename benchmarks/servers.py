@@ -17,7 +17,7 @@ from types import MappingProxyType
 from app.database.local_mongod import find_mongod, local_mongod
 
 PORT = 8123
-PROCFILE = Path(__file__).parent.parent / "Procfile"
+HERE = Path(__file__).parent.parent
 
 
 @contextmanager
@@ -40,12 +40,14 @@ def serving(
     workers: int = 1,
     store: str = "main",
     settings: Mapping[str, str] = MappingProxyType({}),
+    tree: Path = HERE,
 ) -> Iterator[int]:
     """Run `app` on PORT until the end of the block; yield the process id.
 
     The server logs as in production, one line a request, into a file. Other lines are printed at the end.
 
     :param settings: more settings, by name.
+    :param tree: the folder with the code of `app` and its Procfile.
     """
     environment = {
         **os.environ,
@@ -57,10 +59,10 @@ def serving(
         "LOG_LEVEL": "info",
         **settings,
     }
-    command = [sys.executable, "-m", "uvicorn", app, *_flags(), "--workers", str(workers)]
+    command = [sys.executable, "-m", "uvicorn", app, *_flags(tree), "--workers", str(workers)]
     command += ["--port", str(PORT), "--log-level", "warning", "--no-access-log"]
     with tempfile.TemporaryFile("w+") as log:
-        server = subprocess.Popen(command, env=environment, stderr=log)
+        server = subprocess.Popen(command, env=environment, stderr=log, cwd=tree)
         try:
             await_answer()
             yield server.pid
@@ -93,7 +95,7 @@ def kilobytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
 
 
-def _flags() -> list[str]:
+def _flags(tree: Path) -> list[str]:
     """Return the options of the Procfile, except the address."""
-    web = next(line for line in PROCFILE.read_text().splitlines() if line.startswith("web:"))
+    web = next(line for line in (tree / "Procfile").read_text().splitlines() if line.startswith("web:"))
     return " ".join(re.findall(r"--(?:http|ws|timeout|lifespan|no-server)[-\w]*(?: (?!--)\S+)?", web)).split()

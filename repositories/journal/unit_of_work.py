@@ -95,12 +95,14 @@ class UnitOfWork:
         document = self.changed.get(key) or self.documents.get(key)
         return None if document is None or document["voided_at"] is not None else document
 
-    def insert(self, kind: str, document_id: str, draft: Mapping[str, Any]) -> Any:
-        """Insert a document with the next number of its kind."""
+    def insert(self, kind: str, document_id: str, draft: Mapping[str, Any], retry_keys: list[str]) -> Any:
+        """Insert a document with the next number of its kind.
+
+        :param retry_keys: the keys that are released when it is voided.
+        """
         number = self.counters.numbers[kind] = self.counters.numbers[kind] + 1
-        return self.add(
-            kind, document_id, {"number": number, **draft, "business_date": business_date(self.now, self.zone)}
-        )
+        fields = {"number": number, **draft, "business_date": business_date(self.now, self.zone)}
+        return self.add(kind, document_id, fields | {"retry_keys": retry_keys} if retry_keys else fields)
 
     def add(self, kind: str, document_id: str, draft: Mapping[str, Any]) -> Any:
         """Insert a document of a kind without numbers and reports."""
@@ -133,7 +135,7 @@ class UnitOfWork:
 
     def void(self, kind: str, document: D, reason: str | None, voided_by: str | None) -> D:
         """Void a document: it leaves all lists and reports, its number stays used, and its cart may be sold again."""
-        self.release_keys(document["retry_keys"], document["_id"])
+        self.release_keys(document.get("retry_keys", ()), document["_id"])
         return self.update(
             kind, document, voided_at=self.now, void_reason=reason, voided_by=voided_by or self.actor.name
         )

@@ -50,13 +50,12 @@ class CreateDocument(Command):
         return _draft_bytes(self.draft)
 
     def apply(self, work: UnitOfWork) -> Summary:
-        keys = releasable_keys(self.keys)
         fields = (
-            _estimate_fields(work, self.draft, keys)
+            _estimate_fields(work, self.draft)
             if self.kind == ESTIMATES
-            else _order_fields(work, cast("SaleDraft", self.draft), keys)
+            else _order_fields(work, cast("SaleDraft", self.draft))
         )
-        document: SalesDocument = work.insert(self.kind, self.document_id, fields)
+        document: SalesDocument = work.insert(self.kind, self.document_id, fields, releasable_keys(self.keys))
         return emit(work, self.kind, events.CREATE, document)
 
 
@@ -87,8 +86,8 @@ class ConvertEstimate(DocumentCommand):
             "amount_paid": estimate["total"] if self.amount_paid is None else self.amount_paid,
             "payment_mode": self.payment_mode,
         }
-        fields = _order_fields(work, draft, releasable_keys(self.keys), estimate)
-        order: Order = work.insert(ORDERS, self.order_id, fields)
+        fields = _order_fields(work, draft, estimate)
+        order: Order = work.insert(ORDERS, self.order_id, fields, releasable_keys(self.keys))
         work.update(ESTIMATES, estimate, converted=True, order_id=order["_id"], order_number=order["number"])
         return work.emit(ESTIMATES, events.CONVERT, estimate, summarize(order), order)
 
@@ -149,20 +148,17 @@ def _searchable(work: UnitOfWork, draft: Draft) -> Searchable:
     return {"terms": search_terms(draft["customer_name"], phone), "phone_e164": normalize_phone(phone, work.region)}
 
 
-def _estimate_fields(work: UnitOfWork, draft: Draft, retry_keys: list[str]) -> EstimateFields:
+def _estimate_fields(work: UnitOfWork, draft: Draft) -> EstimateFields:
     return {
         **draft,
         **_searchable(work, draft),
         "converted": False,
         "order_id": None,
         "order_number": None,
-        "retry_keys": retry_keys,
     }
 
 
-def _order_fields(
-    work: UnitOfWork, draft: SaleDraft, retry_keys: list[str], estimate: Estimate | None = None
-) -> OrderFields:
+def _order_fields(work: UnitOfWork, draft: SaleDraft, estimate: Estimate | None = None) -> OrderFields:
     return {
         **draft,
         **_searchable(work, draft),
@@ -170,7 +166,6 @@ def _order_fields(
         "payment_group": statuses.payment_group(draft["payment_mode"]),
         "estimate_id": None if estimate is None else estimate["_id"],
         "estimate_number": None if estimate is None else estimate["number"],
-        "retry_keys": retry_keys,
     }
 
 

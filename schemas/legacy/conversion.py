@@ -114,7 +114,6 @@ def convert(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> ConvertedDo
         **status_note(kind, source),
         "version": 1,
         "voided_at": None,
-        "retry_keys": [],
     }
     document["terms"] = search_terms(document["customer_name"], document["customer_phone"])
     document["business_date"] = business_date(document["created_at"], zone)

@@ -52,7 +52,6 @@ class EstimateFields(Draft, Searchable):
     converted: bool
     order_id: str | None
     order_number: int | None
-    retry_keys: list[str]  # idempotency keys that are released when it is voided
 
 
 class OrderFields(SaleDraft, Searchable):
@@ -60,12 +59,12 @@ class OrderFields(SaleDraft, Searchable):
     payment_group: str  # of `payment_mode`
     estimate_id: str | None
     estimate_number: int | None
-    retry_keys: list[str]
 
 
 class _Numbered(Versioned):
     number: int
     business_date: str  # YYYY-MM-DD, in the store's time zone
+    retry_keys: NotRequired[list[str]]  # idempotency keys that are released when it is voided, if there are any
     void_reason: NotRequired[str | None]  # of voided documents, as `voided_by`
     voided_by: NotRequired[str]
     created_by: NotRequired[Signature]  # imported documents have no signatures
