@@ -40,6 +40,9 @@ def to_decimal(value: int | float | Decimal) -> Decimal:
 
 def round_to_units(value: int | float | Decimal, places: int) -> int:
     """Return a number in units of 10^-places, rounded half-up (away from zero)."""
+    exact = _exact_units(value, places)
+    if exact is not None:
+        return exact
     return int(to_decimal(value).scaleb(places, _EXACT).to_integral_value(ROUND_HALF_UP))
 
 
@@ -48,19 +51,27 @@ def to_units(value: int | float | Decimal, places: int) -> int:
 
     :raises InexactError: it has more decimals than `places`.
     """
-    # Most numbers need no Decimal: where the quotient is the same float again, the float means this whole number.
-    unit: int = 10**places
-    if isinstance(value, int):
-        return value * unit
-    if isinstance(value, float):
-        near = round(value * unit)
-        if near / unit == value:
-            return near
+    exact = _exact_units(value, places)
+    if exact is not None:
+        return exact
     scaled = to_decimal(value).scaleb(places, _EXACT)
     nearest = scaled.to_integral_value(ROUND_HALF_UP)
     if abs(scaled - nearest) > _NOISE:
         raise InexactError(f"at most {places} decimals")
     return int(nearest)
+
+
+def _exact_units(value: int | float | Decimal, places: int) -> int | None:
+    """Return a number in units of 10^-places if it is a whole number of them; None also if only a Decimal can tell."""
+    unit: int = 10**places
+    if isinstance(value, int):
+        return value * unit
+    if isinstance(value, float):
+        near = round(value * unit)
+        # Where the quotient is the same float again, the float means this whole number.
+        if near / unit == value:
+            return near
+    return None
 
 
 def divide_half_up(numerator: int, denominator: int) -> int:

@@ -11,9 +11,10 @@ from schemas.fields.inputs import InputField
 
 
 def _number(value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) not in (int, float):
         raise ValidationError("must be a number")
-    return value
+    number: int | float = value
+    return number
 
 
 class FixedPoint(InputField[int]):
