@@ -191,7 +191,8 @@ def test_every_column_is_documented() -> None:
         ("estimates", document_table(ESTIMATES, KOLKATA).columns),
         ("reports", report_table().columns),
     ):
-        assert f"| {name} | {', '.join(column.title for column in columns)} |" in text
+        titles = [f'"{column.title}"' if "," in column.title else column.title for column in columns]
+        assert f"| {name} | {', '.join(titles)} |" in text
     assert ", ".join(column.title for column in lines[ORDERS]) in text
 
 
