@@ -48,6 +48,8 @@ class LogTailer:
         self.epoch = ""
         self.oldest_seq = 1
         self.wakeup = asyncio.Event()
+        # Whether notifications may have been missed.
+        self._must_read = False
         self.notified_at = self.checked_at = time.monotonic()
 
     async def start(self, preload: int) -> None:
@@ -75,6 +77,7 @@ class LogTailer:
             except Unavailable as error:
                 logger.warning("The change stream ended; reopening it. %s", safe_error_text(error.__cause__ or error))
             # Missed events are read as a range, so no resume token is needed.
+            self._must_read = True
             self.wakeup.set()
             await asyncio.sleep(_REOPEN_SECONDS)
 
@@ -87,13 +90,17 @@ class LogTailer:
                     # No client is connected: events of the next moment are read together.
                     await asyncio.sleep(_IDLE_SECONDS)
                 self.wakeup.clear()
-                if is_notified or await self._has_grown():
+                # Most events were committed and published by this process before their notification is handled.
+                if self._must_read or self._is_behind() or (not is_notified and await self._has_grown()):
+                    self._must_read = False
                     await self._catch_up()
+                self.checked_at = time.monotonic()
             except BeingRestored:
                 # Events of the restore are not published; afterwards the log has another epoch.
                 await asyncio.sleep(_REOPEN_SECONDS)
             except Unavailable:
                 await asyncio.sleep(_REOPEN_SECONDS)
+                self._must_read = True
                 self.wakeup.set()
 
     async def watch_oldest_seq(self) -> None:
@@ -105,16 +112,18 @@ class LogTailer:
             except Unavailable:
                 logger.info("The oldest event could not be read.")
 
+    def _is_behind(self) -> bool:
+        return self._sequencer.known_head > self._sequencer.head
+
     async def _has_grown(self) -> bool:
         epoch, head = await self._log.head()
-        self.checked_at = time.monotonic()
         if epoch != self.epoch:
             logger.warning("The event log was replaced; following the new one from its head.")
             self.epoch = epoch
             await self._find_oldest_seq()
             self._sequencer.reset(head, OTHER_LOG)
         self._sequencer.known_head = head
-        return head > self._sequencer.head
+        return self._is_behind()
 
     async def _catch_up(self) -> None:
         is_more = True
@@ -126,7 +135,6 @@ class LogTailer:
                 logger.warning("Events %d to %d are gone.", self._sequencer.head + 1, first - 1)
                 self._sequencer.reset(first - 1, EXPIRED)
             self._sequencer.publish(self._renderer.render_stored(stored))
-        self.checked_at = time.monotonic()
 
     async def _find_oldest_seq(self) -> None:
         oldest = await self._log.oldest_seq()

@@ -92,6 +92,45 @@ async def test_a_gap_is_read_from_the_log() -> None:
     await hub.stop()
 
 
+class NotifiedLog(Log):
+    """An event log whose notifications the test sends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads: asyncio.Queue[int] = asyncio.Queue()
+
+    async def notifications(self) -> Any:
+        while True:
+            head = await self.heads.get()
+            self.heads.task_done()
+            yield head
+
+
+async def test_events_of_this_process_are_not_read_again() -> None:
+    log = NotifiedLog()
+    hub = hub_of(log)
+    await hub.start()
+    subscription, wakeup = reader(hub)
+    # Until the hub waits for notifications.
+    await asyncio.sleep(0.05)
+    reads = log.reads
+    for seq in range(1, 6):
+        log.events.append(an_event(seq))
+        log.heads.put_nowait(seq)
+        # The notification is received, and then the commit returns.
+        await log.heads.join()
+        hub.notify([an_event(seq)])
+        assert await take(hub, subscription, wakeup, 1) == [seq]
+    await asyncio.sleep(0.05)
+    assert log.reads == reads
+    # An event of another process.
+    log.events.append(an_event(6))
+    log.heads.put_nowait(6)
+    assert await take(hub, subscription, wakeup, 1) == [6]
+    assert log.reads == reads + 1
+    await hub.stop()
+
+
 async def test_without_notifications_the_head_of_the_log_is_polled() -> None:
     log = Log()
     hub = hub_of(log)
