@@ -169,9 +169,12 @@ async def test_concurrent_setups_over_two_processes_create_one_owner(
                 completed = {**body, "username": f"owner-{number}"}
                 # Each from its own address, because of the limit of one address.
                 headers = {"X-Forwarded-For": f"203.0.113.{number}"}
-                return await http.post(
-                    f"http://127.0.0.1:{ports[number % 2]}/api/setup", json=completed, headers=headers
-                )
+                setup = f"http://127.0.0.1:{ports[number % 2]}/api/setup"
+                # On a busy machine, forty hashes of passwords take longer than a request may.
+                while (answer := await http.post(setup, json=completed, headers=headers)).status_code == 503:
+                    assert answer.json()["code"] == "database_unavailable"
+                    await asyncio.sleep(0.1)
+                return answer
 
             answers = await asyncio.gather(*map(claim, range(40)))
             statuses = sorted(each.status_code for each in answers)
