@@ -26,7 +26,7 @@ from repositories.database.store_scope import store_filter
 from repositories.event_log.earlier_events import EventConverter
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.migrations.indexes import prepare_collections, refuse_unimported
-from repositories.migrations.log_conversion import add_keys
+from repositories.migrations.log_conversion import add_keys, earlier_filters
 from schemas.archive.format import COUNTED, ArchiveRefused
 from schemas.core.collections import COUNTERS, DOCUMENT_KINDS, EVENTS, LOG, ORIGINALS, REQUESTS, STORE_CONTENTS
 from schemas.core.documents import Document
@@ -212,6 +212,9 @@ class Restore:
     async def _empty(self) -> None:
         for name in STORE_CONTENTS:
             await self._database[name].delete_many(store_filter(name, self._store))
+        # Of a restore by an earlier version.
+        for name, criteria in earlier_filters(self._store).items():
+            await self._database[name].delete_many(criteria)
 
 
 @asynccontextmanager

@@ -74,6 +74,9 @@ class EventConverter:
             if self._before.get("hash") != counters.get("hash"):
                 altered.append(counters["head"])
             changes |= {"hash": self.head.hash, "at": self.head.at}
+            if counters.get("demo", {}).get("place", {}).get("hash") == counters.get("hash"):
+                # So that `pos demo --replace` sees that nothing was changed.
+                changes["demo.place.hash"] = self.head.hash
         return {**changes, "altered": altered[:_MOST_ALTERED]} if altered else changes
 
     def _is_next(self, event: Event) -> bool:

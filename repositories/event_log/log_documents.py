@@ -25,7 +25,7 @@ from bson import encode
 from bson.raw_bson import RawBSONDocument
 
 from schemas.core.documents import Document
-from schemas.journal.events import event_data
+from schemas.journal.events import ACTIONS, COLLECTIONS_BY_TYPE, CONVERT, event_data
 
 #: `prev` of the first document.
 GENESIS: Final = bytes(32)
@@ -154,6 +154,28 @@ def parse_link(raw: bytes, start: int = _SIZE.size) -> Link | None:
     return Link(raw[prev_at + len(_PREV) : hash_at], own, sha256(raw[start:hash_at]).digest() == own)
 
 
+def is_well_formed(document: Fields) -> bool:
+    """Return whether a document has the fields of a group of events, so that it can be compared."""
+    first, events = document.get("first"), document.get("events")
+    return isinstance(first, int) and isinstance(events, list) and bool(events) and all(map(_is_event, events))
+
+
+def _is_event(event: Any) -> bool:
+    if not isinstance(event, dict):
+        return False
+    by = event.get("by", {"id": "", "name": ""})
+    types = {"seq": int, "id": str, "data": dict, "at": datetime}
+    return (
+        all(isinstance(event.get(name), each) for name, each in types.items())
+        and event.get("type") in COLLECTIONS_BY_TYPE
+        and event.get("action") in ACTIONS
+        and isinstance(by, dict)
+        and {"id", "name"} <= by.keys()
+        and isinstance(event.get("after", {}), dict)
+        and (event["action"] != CONVERT or {"order_id", "order_number"} <= event.keys())
+    )
+
+
 class ChainVerifier:
     """Checks the log document by document, the oldest first.
 
@@ -164,6 +186,7 @@ class ChainVerifier:
         self._expired = expired
         self._last = 0
         self._link: Link | None = None
+        self._at: datetime | None = None
         #: The sequence number of the oldest event.
         self.first = 0
         #: Whether no event was missing so far.
@@ -174,9 +197,14 @@ class ChainVerifier:
 
         :param raw: the document as stored, read `WITHOUT_KEYS`.
         """
-        first, last = document["first"], document["_id"]["last"]
+        last = document["_id"]["last"]
         before, self._last = self._last, last
+        self._at = document.get("at")
         known, self._link = self._link, parse_link(raw, _ID_AT + _SIZE.unpack_from(raw, _ID_AT)[0])
+        if not is_well_formed(document):
+            self._link = None
+            return [f"Events {before + 1} to {last} were altered: they have not the form of events."]
+        first = document["first"]
         self.first = self.first or first
         found: list[str] = []
         if first > before + 1:
@@ -213,5 +241,5 @@ class ChainVerifier:
                 yield f"The newest event is {self._last}, but the head of the log is {head}."
             elif newest.at is not None:
                 yield f"Events 1 to {head} are missing: too young for retention."
-        elif head and (self._link is None or self._link.hash != newest.hash):
+        elif head and (self._link is None or (self._link.hash, self._at) != newest):
             yield f"Event {head} is not the one that the head of the log knows: it was altered."

@@ -35,6 +35,7 @@ from schemas.core.collections import (
     NO_NUMBERS,
     ORDERS,
     ORIGINALS,
+    REGISTRY,
     SETTINGS,
     TOTALS,
     UPLOADS,
@@ -206,6 +207,10 @@ async def refuse_unimported(database: Database, store: str) -> None:
                     "`pos import-legacy` (first with --dry-run), or choose another DATABASE_NAME."
                 )
         await asyncio.to_thread(refuse_occupied, database.delegate, index_models(1))
+    elif RETENTION not in await database[LOG].index_information():
+        # The name is new in a database of an earlier version.
+        models = {LOG: index_models(1)[LOG]}
+        await asyncio.to_thread(refuse_occupied, database.delegate, models, REGISTRY.keys() - {LOG})
 
 
 async def _warn_of_late(database: Database) -> None:

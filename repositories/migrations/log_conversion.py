@@ -16,6 +16,8 @@ from pymongo.errors import PyMongoError
 
 from repositories.concurrency.backoff import Backoff
 from repositories.database.client import RESTORING, Database
+from repositories.database.errors import DatabaseRefused
+from repositories.database.running_services import is_running
 from repositories.event_log.earlier_events import CURRENT_LOG, Event, EventConverter, convert_keys
 from repositories.event_log.log_documents import ChainHead, log_filter
 from repositories.event_log.retention import record_expiry
@@ -35,29 +37,39 @@ Documents = SyncDatabase[Document]
 
 async def count_unconverted(database: Database, store: str) -> int:
     """Return the number of events and keys that `convert_log` reads."""
-    return sum([await database[name].count_documents(criteria) for name, criteria in _earlier(store).items()])
+    return sum([await database[name].count_documents(criteria) for name, criteria in earlier_filters(store).items()])
 
 
 async def convert_log(database: Database, store: str, on_progress: OnProgress = lambda _: None) -> None:
     """Convert what earlier versions have stored, and delete it. Skip a store that is being restored.
 
     :param on_progress: called with the number of documents of each batch.
+    :raises DatabaseRefused: a service of an earlier version runs.
     :raises PyMongoError: callers translate.
     """
-    counters = await database[COUNTERS].find_one({"_id": store, RESTORING: {"$exists": False}}, CURRENT_LOG)
+    fields = {"head": 1, **CURRENT_LOG}
+    counters = await database[COUNTERS].find_one({"_id": store, RESTORING: {"$exists": False}}, fields)
     if counters is None:
         return
     if "log" not in counters:
+        await _refuse_running(database, store)
         # The earlier collection may have had a shorter retention.
         await record_expiry(database, {"_id": store}, EVENTS)
         for step in (_convert_events, _move_keys, _finish):
             while done := await _run(partial(step, database.delegate, store), database):
                 on_progress(done)
-    for name, criteria in _earlier(store).items():
-        await database[name].delete_many(criteria)
+    # Later ones would be those of an earlier version that was not stopped.
+    await database[EVENTS].delete_many({"store": store, "seq": {"$gt": 0, "$lte": counters["head"]}})
 
 
-def _earlier(store: str) -> dict[str, Document]:
+async def _refuse_running(database: Database, store: str) -> None:
+    if await is_running(database, store) and not await database[COUNTERS].find_one({"_id": store, **CURRENT_LOG}):
+        raise DatabaseRefused(
+            f"A service of an earlier version runs on store {store!r}: stop it first. The log is converted then."
+        )
+
+
+def earlier_filters(store: str) -> dict[str, Document]:
     """Return filters for what earlier versions have stored, and not for what others have in collections of these
     names."""
     return {EVENTS: {"store": store, "seq": {"$gt": 0}}, REQUESTS: {"store": store, "key": {"$gt": ""}}}
@@ -98,7 +110,10 @@ def _next_events(database: Documents, store: str, session: ClientSession) -> tup
     fields, newest_first = {"hash": 1, "at": 1}, [("_id", -1)]
     newest = database[LOG].find_one(log_filter(store), fields, sort=newest_first, session=session)
     last = 0 if newest is None else newest["_id"]["last"]
-    criteria = {"store": store, "seq": {"$gte": last}}
+    counters = database[COUNTERS].find_one({"_id": store}, {"head": 1}, session=session)
+    # Later ones were left by a restore that was interrupted, and discarded.
+    head = 0 if counters is None else counters["head"]
+    criteria = {"store": store, "seq": {"$gte": last, "$lte": head}}
     events: list[Event] = list(database[EVENTS].find(criteria, session=session).sort("seq", 1).limit(_BATCH))
     before = events.pop(0) if events and events[0]["seq"] == last else None
     head = None if newest is None else ChainHead(newest["hash"], newest["at"])
@@ -107,7 +122,7 @@ def _next_events(database: Documents, store: str, session: ClientSession) -> tup
 
 def _move_keys(database: Documents, store: str, session: ClientSession) -> int:
     """Move the next keys into the log, and return how many."""
-    found = list(database[REQUESTS].find(_earlier(store)[REQUESTS], session=session).limit(_BATCH))
+    found = list(database[REQUESTS].find(earlier_filters(store)[REQUESTS], session=session).limit(_BATCH))
     if found:
         add_keys(database, store, found, session)
         database[REQUESTS].delete_many({"_id": {"$in": [each["_id"] for each in found]}}, session=session)

@@ -208,4 +208,4 @@ def _is_stamped(line_id: Any) -> bool:
 def _digest(name: str, *values: Any) -> str:
     """Return a hash of a path, or of another hash, and of JSON values, independent of the order of object members."""
     parts = [orjson.dumps(value, option=orjson.OPT_SORT_KEYS) for value in values]
-    return blake2b(b"\n".join([name.encode(), *parts]), digest_size=16).hexdigest()
+    return blake2b(b"\n".join([name.encode(), *parts]), digest_size=20).hexdigest()

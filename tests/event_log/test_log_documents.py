@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repositories.event_log import log_documents as module
-from repositories.event_log.log_documents import ChainHead, ChainVerifier, known_requests, log_documents, parse_link
+from repositories.event_log.log_documents import (
+    ChainHead,
+    ChainVerifier,
+    is_well_formed,
+    known_requests,
+    log_documents,
+    parse_link,
+)
 from schemas.journal.events import ACTIONS, CONVERT, event_data, stored_event
 
 Json = dict[str, Any]
@@ -30,10 +37,13 @@ _values = st.recursive(
     _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=3), max_leaves=6
 )
 #: The first members of an event.
-PLAIN: Json = {"type": "message", "action": "update"}
+PLAIN: Json = {"type": "message", "action": "update", "id": "MSG-1", "at": NOW}
+EVENT: Json = {"seq": 1, **PLAIN, "data": {}}
+_RESERVED = {"seq", *PLAIN, "data", "by", "before", "after"}
 #: An event, and how its command is answered: by no key, by the event, or otherwise.
 _commands = st.tuples(
-    st.dictionaries(_names.filter(lambda name: name != "seq"), _values, max_size=4), st.sampled_from("nea")
+    st.dictionaries(_names.filter(lambda name: name not in _RESERVED), _values, max_size=4),
+    st.sampled_from("nea"),
 )
 _groups = st.lists(st.lists(_commands, min_size=1, max_size=6), max_size=5)
 
@@ -72,7 +82,7 @@ def test_events_come_back_in_any_groups(groups: list[list[tuple[Json, str]]], mo
     sent = [event for group in groups for event, _ in group]
     events = [event for document in documents for event in document["events"]]
     assert events == [{"seq": seq, **PLAIN, "data": {"n": seq}, **event} for seq, event in enumerate(sent, 1)]
-    assert [list(event)[:4] for event in events] == [["seq", *PLAIN, "data"]] * len(events)
+    assert [list(event)[:6] for event in events] == [["seq", *PLAIN, "data"]] * len(events)
     for document, raw in zip(documents, rows, strict=True):
         assert (document["first"], document["_id"]) == (
             document["events"][0]["seq"],
@@ -169,6 +179,35 @@ def test_missing_documents_are_named_with_the_time_of_the_last(missing: int, sen
     documents, head = three()
     del documents[missing]
     assert defects(documents, head)[0] == sentence
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"first": None},
+        {"first": "1"},
+        {"events": "x"},
+        {"events": []},
+        {"events": [1]},
+        *({"events": [{name: value for name, value in EVENT.items() if name != absent}]} for absent in EVENT),
+        {"events": [{**EVENT, "type": "bill"}]},
+        {"events": [{**EVENT, "action": "convert_to_order"}]},
+        {"events": [{**EVENT, "by": {"name": "Asha"}}]},
+        {"events": [{**EVENT, "after": []}]},
+    ],
+)
+def test_a_group_without_the_form_of_events_is_named(changes: Json) -> None:
+    documents, head = three()
+    assert is_well_formed({**documents[0], "events": [EVENT]})
+    documents[0] = {**documents[0], **changes}
+    assert defects(documents, head)[0] == "Events 1 to 1 were altered: they have not the form of events."
+
+
+def test_another_time_of_the_head_is_named() -> None:
+    documents, head = three()
+    assert defects(documents, head._replace(at=LONG_AGO)) == [
+        "Event 5 is not the one that the head of the log knows: it was altered."
+    ]
 
 
 def test_a_group_without_keys_has_no_field_for_them() -> None:

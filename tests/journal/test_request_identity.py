@@ -225,3 +225,16 @@ def test_keys_depend_only_on_the_meaning_of_a_body() -> None:
             IncomingRequest(None, SALE, estimate_body(created_at=PRECISE)),
             draft_sale(load_body(SaleBody(), estimate_body())),
         )
+
+
+def test_keys_are_those_of_earlier_versions() -> None:
+    """Check literal keys: if these changed, no retry of an earlier request would be recognized."""
+    tea = {"id": 1_767_225_600_123, "name": "Tea", "price": 10_000, "quantity": 1_000, "discount": 0, "total": 10_000}
+    customer = {"customer_name": "Asha", "customer_phone": "9822012345"}
+    draft = {**customer, "total": 10_000, "items": [tea], "payment_mode": "Cash", "amount_paid": 10_000}
+    [header] = creation_keys(IncomingRequest("till-1", SALE, {}), draft)
+    stamped = IncomingRequest(None, SALE, {"created_at": "2026-03-14T09:30:00.123456"})
+    stamp, lines = creation_keys(stamped, draft)
+    assert (header.key, header.fingerprint) == ("header:till-1", "4c68ceb66059759ab10d8c93e955e7729b32fb7e")
+    assert stamp.key == "stamp:3562e3c3fcb5af82c01ffdcf0449ee00abfa76dc"
+    assert lines.key == "lines:4da004e2b716610a4e0eebdac4ebe48d15c318f7"

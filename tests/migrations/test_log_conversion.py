@@ -8,16 +8,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.errors import OperationFailure
 
+from repositories.archive.restore import Restore
 from repositories.archive.snapshot import open_snapshot
 from repositories.auditing.verification import verify
 from repositories.database.client import Database, close_in_background, connect
 from repositories.database.errors import DatabaseRefused
+from repositories.database.running_services import is_running
 from repositories.event_log.event_log import EventLog
 from repositories.migrations import log_conversion
+from repositories.migrations.indexes import prepare
 from repositories.migrations.log_conversion import convert_log, count_unconverted
 from tests.journal.test_group_commit import journal_of, sale
 from tests.server.test_startup import POS, ROOT, environment
@@ -389,6 +393,60 @@ async def test_a_conversion_leaves_other_stores_and_foreign_documents_alone(earl
     left = await earlier.events.find({}, {"_id": 0}).sort("_id", 1).to_list(None)
     assert left == [*foreign, {"store": "branch", "seq": 1}]
     assert await verify(earlier, STORE) == []
+
+
+async def test_events_beyond_the_head_are_not_converted_or_deleted(earlier: Database) -> None:
+    """A discarded restore of an earlier version left them, or a service that was not stopped wrote them."""
+    late = {"store": STORE, "seq": HEAD + 1, "type": "order"}
+    await earlier.events.insert_one(dict(late))
+    for _ in range(2):
+        await convert_log(earlier, STORE)
+        assert await earlier.events.find({}, {"_id": 0}).to_list(None) == [late]
+        assert await verify(earlier, STORE) == []
+
+
+async def test_a_discarded_restore_of_an_earlier_version_leaves_nothing(earlier: Database) -> None:
+    await Restore(earlier, "branch").begin(datetime.now(UTC), 90)
+    await earlier.events.insert_one({"store": "branch", "seq": 1})
+    await earlier.requests.insert_one({"store": "branch", "key": "one"})
+    assert await Restore(earlier, "branch").discard() is True
+    assert await count_unconverted(earlier, "branch") == 0
+
+
+async def test_a_store_on_which_an_earlier_service_runs_is_not_converted(earlier: Database) -> None:
+    async def follow() -> None:
+        async for _ in EventLog(earlier, STORE).notifications():
+            pass
+
+    service = asyncio.create_task(follow())
+    try:
+        async with asyncio.timeout(30):
+            while not await is_running(earlier, STORE):
+                await asyncio.sleep(0.05)
+        with pytest.raises(DatabaseRefused, match="A service of an earlier version runs on store 'main'"):
+            await convert_log(earlier, STORE)
+    finally:
+        service.cancel()
+        await asyncio.gather(service, return_exceptions=True)
+    assert await count_unconverted(earlier, STORE) > 0
+
+
+async def test_a_collection_of_another_program_with_the_new_name_is_refused(earlier: Database) -> None:
+    await earlier.drop_collection("log")
+    await earlier.log.insert_one({"at": datetime(2020, 1, 1, tzinfo=UTC), "text": "x"})
+    with pytest.raises(DatabaseRefused, match="under names that this service needs: log"):
+        await prepare(earlier, STORE, ZoneInfo("Asia/Kolkata"), 90)
+    assert await earlier.log.count_documents({}) == 1
+
+
+async def test_a_demo_can_be_replaced_after_the_conversion(earlier: Database) -> None:
+    counters = await earlier.counters.find_one({"_id": STORE})
+    assert counters is not None
+    await earlier.counters.update_one({"_id": STORE}, {"$set": {"demo": {"place": {"hash": counters["hash"]}}}})
+    await convert_log(earlier, STORE)
+    converted = await earlier.counters.find_one({"_id": STORE})
+    assert converted is not None
+    assert converted["demo"]["place"]["hash"] == converted["hash"] != counters["hash"]
 
 
 async def test_many_keys_are_spread_over_the_newest_documents(
