@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without compiled files, each process of a test would compile the service again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast check format docs screenshot bench bench-quick soak clean
+.PHONY: run test test-fast check format docs screenshot bench bench-quick bench-peers soak clean
 
 run: .venv/ready
 	@exec $(BIN)/pos serve
@@ -41,6 +41,9 @@ bench: .venv/ready-bench
 bench-quick: .venv/ready-bench
 	$(BIN)/python -m benchmarks --quick
 
+bench-peers: .venv/ready-bench .venv-peers/ready
+	$(BIN)/python -m benchmarks peers
+
 soak: .venv/browser .venv/ready-dev
 	$(BIN)/pytest --soak -m soak
 
@@ -50,7 +53,7 @@ screenshot: .venv/browser .venv/ready-dev
 	$(BIN)/python -m scripts.pdf_screenshot
 
 clean:
-	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-peers *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed.") if sys.version_info < (3, 11) else None'
@@ -70,6 +73,15 @@ clean:
 
 .venv/ready-bench: .venv/ready requirements-bench.txt
 	$(BIN)/pip install --quiet --requirement requirements-bench.txt
+	@touch $@
+
+# The dependencies of the peers differ from ours.
+.venv-peers/ready: benchmarks/peers/requirements.txt benchmarks/peers/package.json | .venv/bin/python
+	@$(PYTHON) scripts/prerequisites.py npm
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --requirement benchmarks/peers/requirements.txt
+	@cp benchmarks/peers/package.json .venv-peers/
+	npm install --silent --prefix .venv-peers --engine-strict --ignore-scripts --no-package-lock --no-audit --no-fund
 	@touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.txt

