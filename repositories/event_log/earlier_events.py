@@ -11,7 +11,7 @@ from bson import encode
 from bson.raw_bson import RawBSONDocument
 
 from repositories.database.errors import DatabaseRefused
-from repositories.event_log.log_documents import GENESIS, ChainHead, log_documents, parse_link
+from repositories.event_log.log_documents import GENESIS, ChainHead, is_event, log_documents, parse_link
 from schemas.core.documents import Document
 
 #: The field of a store's counters whose log has the form of `log_documents.py`.
@@ -51,7 +51,14 @@ class EventConverter:
         self.altered: list[int] = []
 
     def convert(self, events: Iterable[Event]) -> list[RawBSONDocument]:
-        """Return the documents of further events."""
+        """Return the documents of further events.
+
+        :raises DatabaseRefused: one of them has not the form of an event.
+        """
+        events = list(events)
+        for event in events:
+            if not is_event(event):
+                raise DatabaseRefused(f"Event {event.get('seq')} of an earlier version has not the form of an event.")
         documents: list[RawBSONDocument] = []
         for run in _runs(events):
             if not self._is_next(run[0]):
@@ -93,7 +100,7 @@ class EventConverter:
 
 
 def convert_keys(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
-    """Return earlier idempotency keys as entries of a document of the log."""
+    """Return earlier idempotency keys as entries of a document of the log; leave out keys without an answer."""
     return [
         {
             "key": each["key"],
@@ -103,6 +110,7 @@ def convert_keys(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
             "at": each.get("made_at", each["at"]),
         }
         for each in requests
+        if isinstance(each.get("answer"), dict) and "_id" in each["answer"]
     ]
 
 

@@ -157,10 +157,11 @@ def parse_link(raw: bytes, start: int = _SIZE.size) -> Link | None:
 def is_well_formed(document: Fields) -> bool:
     """Return whether a document has the fields of a group of events, so that it can be compared."""
     first, events = document.get("first"), document.get("events")
-    return isinstance(first, int) and isinstance(events, list) and bool(events) and all(map(_is_event, events))
+    return isinstance(first, int) and isinstance(events, list) and bool(events) and all(map(is_event, events))
 
 
-def _is_event(event: Any) -> bool:
+def is_event(event: Any) -> bool:
+    """Return whether an event has the fields that its readers need."""
     if not isinstance(event, dict):
         return False
     by = event.get("by", {"id": "", "name": ""})

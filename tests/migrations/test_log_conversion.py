@@ -449,6 +449,18 @@ async def test_a_demo_can_be_replaced_after_the_conversion(earlier: Database) ->
     assert converted["demo"]["place"]["hash"] == converted["hash"] != counters["hash"]
 
 
+async def test_a_malformed_event_is_named_and_a_key_without_an_answer_is_left_out(earlier: Database) -> None:
+    await earlier.requests.insert_one({"store": STORE, "key": "odd", "fingerprint": "", "answer": None})
+    await set_field(earlier, 3, at="yesterday")
+    with pytest.raises(DatabaseRefused, match="Event 3 of an earlier version has not the form of an event"):
+        await convert_log(earlier, STORE)
+    event = await earlier.events.find_one({"seq": 2})
+    assert event is not None
+    await set_field(earlier, 3, at=event["at"])
+    await convert_log(earlier, STORE)
+    assert "odd" not in {each["key"] for each in await keys_of(earlier, STORE)}
+
+
 async def test_many_keys_are_spread_over_the_newest_documents(
     earlier: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
