@@ -34,10 +34,7 @@ class AuditLog:
         self._zone = zone
 
     async def page(self, listing: AuditListing) -> Page[bytes]:
-        """Return the events (BSON) after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return the events (BSON) after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`."""
         limit, wanted = listing.limit, self._criteria(listing)
         async with read_deadline():
             pipeline: list[Document] = [

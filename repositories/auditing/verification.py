@@ -25,7 +25,7 @@ from repositories.database.client import Database
 from repositories.database.errors import translate_errors
 from repositories.database.store_scope import store_filter
 from repositories.event_log.earlier_events import refuse_unconverted
-from repositories.event_log.log_documents import WITHOUT_KEYS, ChainHead, ChainVerifier, is_well_formed, log_filter
+from repositories.event_log.log_documents import WITHOUT_KEYS, ChainHead, ChainVerifier, log_filter
 from repositories.event_log.retention import expired_before
 from repositories.legacy.late_warnings import late_warnings
 from repositories.reporting.rollup_rows import measures, row_key
@@ -166,7 +166,7 @@ async def _check_events(
         # Decoded completely, since most fields are read.
         document = decode(raw, _AWARE)
         in_log.take(chain.check(document, raw))
-        if is_well_formed(document):
+        if chain.is_well_formed:
             events += document["events"]
         if len(events) >= _COMPARED_AT_ONCE:
             in_documents.take(await comparison.differences(events))

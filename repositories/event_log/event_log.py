@@ -67,10 +67,7 @@ class EventLog:
         return Head(found[0]["epoch"], found[0]["head"])
 
     async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[StoredEvent]:
-        """Return up to `limit` events that follow `seq`, in order.
-
-        :raises Unavailable: the database is away.
-        """
+        """Return up to `limit` events that follow `seq`, in order."""
         found: list[bytes] = []
         async with read_deadline():
             documents: Any = self._log.find(log_filter(self._store, after=seq), _PROJECTION, batch_size=_BATCH)

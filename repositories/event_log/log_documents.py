@@ -155,7 +155,7 @@ def parse_link(raw: bytes, start: int = _SIZE.size) -> Link | None:
 
 
 def is_well_formed(document: Fields) -> bool:
-    """Return whether a document has the fields of a group of events, so that it can be compared."""
+    """Return whether a document has the fields of a group of events."""
     first, events = document.get("first"), document.get("events")
     return isinstance(first, int) and isinstance(events, list) and bool(events) and all(map(is_event, events))
 
@@ -188,6 +188,8 @@ class ChainVerifier:
         self._last = 0
         self._link: Link | None = None
         self._at: datetime | None = None
+        #: Whether the last document has the fields of a group of events, so that these can be compared.
+        self.is_well_formed = True
         #: The sequence number of the oldest event.
         self.first = 0
         #: Whether no event was missing so far.
@@ -202,7 +204,8 @@ class ChainVerifier:
         before, self._last = self._last, last
         self._at = document.get("at")
         known, self._link = self._link, parse_link(raw, _ID_AT + _SIZE.unpack_from(raw, _ID_AT)[0])
-        if not is_well_formed(document):
+        self.is_well_formed = is_well_formed(document)
+        if not self.is_well_formed:
             self._link = None
             return [f"Events {before + 1} to {last} were altered: they have not the form of events."]
         first = document["first"]

@@ -104,7 +104,7 @@ def set_field(events: list[Json]) -> None:
 
 
 def rehash(events: list[Json]) -> None:
-    events[2]["by"] = {**events[2]["by"], "name": "Somebody else"}
+    events[2]["by"] = {**events[2]["by"], "name": "Another user"}
     events[2]["hash"] = earlier_hash(events[2])
 
 

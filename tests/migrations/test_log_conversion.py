@@ -180,7 +180,7 @@ async def rehash(database: Database, seq: int) -> None:
     """Alter an event, and store the hash of its new content."""
     event = await database.events.find_one({"seq": seq})
     assert event is not None
-    event["by"]["name"] = "Somebody else"
+    event["by"]["name"] = "Another user"
     await database.events.replace_one({"_id": event["_id"]}, {**event, "hash": earlier_hash(event)})
 
 
@@ -311,7 +311,7 @@ async def test_a_store_whose_events_have_all_expired_is_converted(mongodb_url: s
         assert await verify(earlier, STORE) == []
         await shop.sale()
         assert await verify(earlier, STORE) == []
-    # Nobody repeats a request after so long: its key is not needed any more.
+    # No client repeats a request after so long, so its key is not needed.
     assert await is_converted(earlier)
 
 
